@@ -14,7 +14,7 @@ from minicontainer.errors import InvalidConfig
 SPEC_VERSION = "1.2.0"
 
 
-class Document(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
+class Document(msgspec.Struct, rename="camel", omit_defaults=True):
     """What every document shares: camel-case names, defaults left out when written."""
 
 
@@ -45,8 +45,8 @@ class Box(Document):
 
 
 class Process(Document):
-    args: list[str] = []
     cwd: str
+    args: list[str] = []
     env: list[str] = []
     terminal: bool = False
     console_size: Box | None = None
@@ -75,9 +75,9 @@ class Namespace(Document):
 
 
 class IDMapping(Document):
+    size: int
     container_id: int = msgspec.field(name="containerID")
     host_id: int = msgspec.field(name="hostID")
-    size: int
 
 
 class Device(Document):
@@ -222,11 +222,11 @@ class Spec(Document):
 class State(Document):
     """The state of a container (runtime.md, State); ``status`` is creating, created, running, stopped."""
 
-    oci_version: str = SPEC_VERSION
     id: str
     status: str
-    pid: int = 0
     bundle: str
+    pid: int = 0
+    oci_version: str = SPEC_VERSION
     annotations: dict[str, str] = {}
 
 
