@@ -1,0 +1,136 @@
+"""capabilities(7): the sets of a process.
+
+python-prctl drops from the bounding set; capset(2) and the ambient set go by ctypes, because the
+kernel has capabilities (since 5.8 and 5.9: PERFMON, BPF, CHECKPOINT_RESTORE) that python-prctl
+1.8.1 has no names for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+from minicontainer.linux import libc
+from minicontainer.linux.door import step
+
+NAMES = (
+    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",
+    "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_IPC_LOCK", "CAP_IPC_OWNER",
+    "CAP_SYS_MODULE", "CAP_SYS_RAWIO", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_PACCT",
+    "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_SYS_NICE", "CAP_SYS_RESOURCE", "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_LEASE", "CAP_AUDIT_WRITE", "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP", "CAP_MAC_OVERRIDE", "CAP_MAC_ADMIN", "CAP_SYSLOG", "CAP_WAKE_ALARM",
+    "CAP_BLOCK_SUSPEND", "CAP_AUDIT_READ", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE",
+)  # fmt: skip
+NUMBERS = {name: value for value, name in enumerate(NAMES)}
+
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+_VERSION_3 = 0x20080522
+
+_prctl = libc.function(
+    "prctl", ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong
+)
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _Data(ctypes.Structure):
+    _fields_ = (
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    )
+
+
+def last() -> int:
+    """The number of the newest capability that this kernel knows (/proc/sys/kernel/cap_last_cap)."""
+    with open("/proc/sys/kernel/cap_last_cap") as file:
+        return int(file.read())
+
+
+def mask(names: list[str]) -> int:
+    """The bits of the capabilities named; KeyError for an unknown name."""
+    bits = 0
+    for name in names:
+        bits |= 1 << NUMBERS[name]
+    return bits
+
+
+def names(bits: int) -> list[str]:
+    """The names of the capabilities in ``bits``, in the kernel's order."""
+    return [name for number, name in enumerate(NAMES) if bits >> number & 1]
+
+
+def _listed(bits: int) -> str:
+    return ",".join(name[4:].lower() for name in names(bits)) or "none"
+
+
+def current() -> dict[str, int]:
+    """This process's sets as bits: inheritable, permitted, effective, bounding, ambient."""
+    keys = {"CapInh": "inheritable", "CapPrm": "permitted", "CapEff": "effective"}
+    keys |= {"CapBnd": "bounding", "CapAmb": "ambient"}
+    found = {}
+    with open("/proc/self/status") as file:
+        for line in file:
+            key, _, value = line.partition(":")
+            if key in keys:
+                found[keys[key]] = int(value, 16)
+    return found
+
+
+@step(
+    "prctl(2)",
+    why="no program started from here can ever gain this capability",
+    shell=lambda a: f"setpriv --bounding-set -{NAMES[a['number']][4:].lower()}",
+    show={"number": lambda value: f"PR_CAPBSET_DROP, {NAMES[value]}"},
+    watch=lambda a: [("caps", "bounding")],
+)
+def drop_bounding(number: int) -> None:
+    """PR_CAPBSET_DROP: take one capability out of the bounding set (needs CAP_SETPCAP)."""
+    libc.check(_prctl(24, number, 0, 0, 0), NAMES[number])
+
+
+@step(
+    "capset(2)",
+    why="hold exactly the capabilities that the container was given",
+    shell=lambda a: f"capsh --caps={_listed(a['effective'])}+e # permitted {_listed(a['permitted'])}",
+    show={"effective": _listed, "permitted": _listed, "inheritable": _listed},
+    watch=lambda a: [("caps", "effective"), ("caps", "permitted"), ("caps", "inheritable")],
+)
+def capset(effective: int, permitted: int, inheritable: int) -> None:
+    """Set three of this process's sets, as bits."""
+    header = _Header(_VERSION_3, 0)
+    data = (_Data * 2)()
+    for half in (0, 1):
+        shift = 32 * half
+        data[half] = _Data(
+            effective >> shift & 0xFFFFFFFF, permitted >> shift & 0xFFFFFFFF, inheritable >> shift & 0xFFFFFFFF
+        )
+    libc.syscall(libc.number("capset"), ctypes.byref(header), ctypes.byref(data))
+
+
+@step(
+    "prctl(2)",
+    why="no capability passes to programs by the ambient set",
+    shell=lambda a: "setpriv --ambient-caps -all",
+    watch=lambda a: [("caps", "ambient")],
+)
+def clear_ambient() -> None:
+    """PR_CAP_AMBIENT_CLEAR_ALL (Linux 4.3)."""
+    libc.check(_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+
+
+@step(
+    "prctl(2)",
+    why="a program of an ordinary user keeps this capability across execve",
+    shell=lambda a: f"setpriv --ambient-caps +{NAMES[a['number']][4:].lower()}",
+    show={"number": lambda value: f"PR_CAP_AMBIENT_RAISE, {NAMES[value]}"},
+    watch=lambda a: [("caps", "ambient")],
+)
+def raise_ambient(number: int) -> None:
+    """PR_CAP_AMBIENT_RAISE: the capability must be permitted and inheritable."""
+    libc.check(_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0), NAMES[number])

@@ -1,0 +1,161 @@
+"""The file-descriptor mount calls (Linux 5.2 and later): a mount is made first and attached after.
+
+    fsopen ─► fsconfig ... ─► fsmount ─┐
+                                       ├─► (mount_setattr) ─► move_mount
+    open_tree(OPEN_TREE_CLONE) ────────┘
+
+Descriptors instead of paths: what was checked is what is mounted, and nothing can be exchanged for
+a symbolic link in between.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from minicontainer.linux import libc
+from minicontainer.linux.door import constant, flags, plain, quote, step
+
+AT_FDCWD = -100
+AT_SYMLINK_NOFOLLOW = 0x100
+AT_NO_AUTOMOUNT = 0x800
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+
+OPEN_TREE_CLONE = 1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+
+MOVE_MOUNT_F_EMPTY_PATH = 0x00000004
+MOVE_MOUNT_T_EMPTY_PATH = 0x00000040
+
+FSOPEN_CLOEXEC = 1
+FSMOUNT_CLOEXEC = 1
+FSCONFIG_SET_FLAG = 0
+FSCONFIG_SET_STRING = 1
+FSCONFIG_SET_FD = 5
+FSCONFIG_CMD_CREATE = 6
+FSCONFIG_CMD_RECONFIGURE = 7
+
+MOUNT_ATTR_RDONLY = 0x00000001
+MOUNT_ATTR_NOSUID = 0x00000002
+MOUNT_ATTR_NODEV = 0x00000004
+MOUNT_ATTR_NOEXEC = 0x00000008
+MOUNT_ATTR_NOATIME = 0x00000010
+MOUNT_ATTR_STRICTATIME = 0x00000020
+MOUNT_ATTR__ATIME = 0x00000070
+MOUNT_ATTR_NODIRATIME = 0x00000080
+MOUNT_ATTR_IDMAP = 0x00100000
+MOUNT_ATTR_NOSYMFOLLOW = 0x00200000
+
+
+class _MountAttr(ctypes.Structure):
+    """struct mount_attr (linux/mount.h)."""
+
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+@step(
+    "open_tree(2)",
+    why="take hold of a mount, or of a detached copy of it",
+    shell=lambda a: f"# open_tree {quote(a['path'])}: no shell command does this",
+    show={
+        "flags": lambda value: "|".join(
+            name
+            for bit, name in (
+                (OPEN_TREE_CLONE, "OPEN_TREE_CLONE"), (OPEN_TREE_CLOEXEC, "OPEN_TREE_CLOEXEC"),
+                (AT_RECURSIVE, "AT_RECURSIVE"), (AT_EMPTY_PATH, "AT_EMPTY_PATH"),
+                (AT_SYMLINK_NOFOLLOW, "AT_SYMLINK_NOFOLLOW"),
+            )
+            if value & bit
+        )
+    },
+)  # fmt: skip
+def open_tree(dirfd: int, path: str | bytes, flags: int) -> int:
+    """A descriptor of the mount at ``path``; with OPEN_TREE_CLONE, of a detached copy (Linux 5.2)."""
+    return libc.syscall(libc.SYS_OPEN_TREE, dirfd, os.fsencode(path), flags, path=path)
+
+
+@step(
+    "move_mount(2)",
+    why="attach a detached mount where it belongs",
+    shell=lambda a: f"mount --move # fd {a['from_fd']} to {plain(a['to_path']) or a['to_fd']}",
+    show={"flags": flags("MOVE_MOUNT_", __name__)},
+    watch=lambda a: [("mount", plain(a["to_path"]))] if a["to_path"] else [],
+)
+def move_mount(from_fd: int, from_path: str, to_fd: int, to_path: str | bytes, flags: int) -> None:
+    """move_mount(2) (Linux 5.2)."""
+    libc.syscall(
+        libc.SYS_MOVE_MOUNT, from_fd, os.fsencode(from_path), to_fd, os.fsencode(to_path), flags, path=to_path
+    )
+
+
+@step(
+    "mount_setattr(2)",
+    why="change how a mount behaves, in one call for the whole tree",
+    shell=lambda a: f"mount -o remount,bind,... {plain(a['path']) or a['dirfd']}",
+    show={
+        "attr_set": flags("MOUNT_ATTR_", __name__),
+        "attr_clr": flags("MOUNT_ATTR_", __name__),
+    },
+    watch=lambda a: [("mount", plain(a["path"]))] if a["path"] else [],
+)
+def mount_setattr(
+    dirfd: int,
+    path: str | bytes,
+    flags: int,
+    attr_set: int = 0,
+    attr_clr: int = 0,
+    propagation: int = 0,
+    userns_fd: int = 0,
+) -> None:
+    """mount_setattr(2) (Linux 5.12); ``flags`` are AT_* bits."""
+    attr = _MountAttr(attr_set, attr_clr, propagation, userns_fd)
+    libc.syscall(
+        libc.SYS_MOUNT_SETATTR,
+        dirfd, os.fsencode(path), flags, ctypes.byref(attr), ctypes.sizeof(attr),
+        path=path,
+    )  # fmt: skip
+
+
+@step(
+    "fsopen(2)",
+    why="begin to configure a new file system",
+    shell=lambda a: f"# fsopen {plain(a['fstype'])}",
+)
+def fsopen(fstype: str, flags: int = FSOPEN_CLOEXEC) -> int:
+    """A descriptor of a file-system context (Linux 5.2)."""
+    return libc.syscall(libc.SYS_FSOPEN, os.fsencode(fstype), flags, path=fstype)
+
+
+@step(
+    "fsconfig(2)",
+    why="set one option of the new file system",
+    shell=lambda a: f"# -o {plain(a['key'])}={plain(a['value'])}",
+    show={"command": constant("FSCONFIG_", __name__)},
+)
+def fsconfig(fd: int, command: int, key: str | None = None, value: str | bytes | None = None, aux: int = 0) -> None:
+    """fsconfig(2) (Linux 5.2)."""
+    libc.syscall(
+        libc.SYS_FSCONFIG,
+        fd, command,
+        None if key is None else os.fsencode(key),
+        None if value is None else os.fsencode(value),
+        aux,
+        path=key,
+    )  # fmt: skip
+
+
+@step(
+    "fsmount(2)",
+    why="make a detached mount of the configured file system",
+    shell=lambda a: f"# fsmount {a['fd']}",
+    show={"attributes": flags("MOUNT_ATTR_", __name__)},
+)
+def fsmount(fd: int, flags: int = FSMOUNT_CLOEXEC, attributes: int = 0) -> int:
+    """A descriptor of the new mount (Linux 5.2)."""
+    return libc.syscall(libc.SYS_FSMOUNT, fd, flags, attributes)

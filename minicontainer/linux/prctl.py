@@ -1,0 +1,70 @@
+"""prctl(2): attributes of a process.  python-prctl makes the calls."""
+
+from __future__ import annotations
+
+import prctl as _prctl
+
+from minicontainer.linux.door import step
+from minicontainer.linux.process import signal_name
+
+
+@step(
+    "prctl(2)",
+    why="no setuid program and no file capability can give this process more than it has",
+    shell=lambda a: "setpriv --no-new-privs",
+    watch=lambda a: [("status", "NoNewPrivs")],
+)
+def set_no_new_privs() -> None:
+    """PR_SET_NO_NEW_PRIVS; cannot be undone."""
+    _prctl.set_no_new_privs(1)
+
+
+@step(
+    "prctl(2)",
+    why="end when the monitor ends, whatever ended it, so that no container is left without one",
+    shell=lambda a: f"setpriv --pdeathsig {signal_name(a['number'])}",
+    show={"number": signal_name},
+)
+def set_pdeathsig(number: int) -> None:
+    """PR_SET_PDEATHSIG: cleared again by a change of user and by execve of a setuid program."""
+    _prctl.set_pdeathsig(number)
+
+
+@step(
+    "prctl(2)",
+    why="other processes, the container's too, can neither trace this one nor read its files in /proc",
+    shell=lambda a: f"# prctl(PR_SET_DUMPABLE, {int(a['dumpable'])})",
+)
+def set_dumpable(dumpable: bool) -> None:
+    """PR_SET_DUMPABLE; execve(2) sets it again for the new program."""
+    _prctl.set_dumpable(1 if dumpable else 0)
+
+
+@step(
+    "prctl(2)",
+    why="keep the permitted capabilities while the user changes",
+    shell=lambda a: "# prctl(PR_SET_KEEPCAPS, 1)",
+)
+def set_keepcaps(keep: bool) -> None:
+    """PR_SET_KEEPCAPS; execve(2) clears it."""
+    _prctl.set_keepcaps(1 if keep else 0)
+
+
+@step(
+    "prctl(2)",
+    why="orphans of the container's program come to this process, which waits for them",
+    shell=lambda a: "# prctl(PR_SET_CHILD_SUBREAPER, 1)",
+)
+def set_child_subreaper(subreaper: bool) -> None:
+    """PR_SET_CHILD_SUBREAPER (Linux 3.4)."""
+    _prctl.set_child_subreaper(1 if subreaper else 0)
+
+
+@step(
+    "prctl(2)",
+    why="a name that ps can show",
+    shell=lambda a: f"# prctl(PR_SET_NAME, {a['name']})",
+)
+def set_name(name: str) -> None:
+    """PR_SET_NAME: at most 15 bytes are kept."""
+    _prctl.set_name(name)
