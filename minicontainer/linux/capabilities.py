@@ -1,13 +1,15 @@
 """capabilities(7): the sets of a process.
 
-python-prctl drops from the bounding set; capset(2) and the ambient set go by ctypes, because the
-kernel has capabilities (since 5.8 and 5.9: PERFMON, BPF, CHECKPOINT_RESTORE) that python-prctl
-1.8.1 has no names for.
+python-prctl drops from the bounding set.  capset(2) goes by ctypes, because python-prctl 1.8.1 sets
+one capability of one set at a time and ends at the names it was built with (the kernel has had
+PERFMON, BPF and CHECKPOINT_RESTORE since 5.8 and 5.9); the ambient set goes by ctypes likewise.
 """
 
 from __future__ import annotations
 
 import ctypes
+
+import prctl as python_prctl
 
 from minicontainer.linux import libc
 from minicontainer.linux.door import step
@@ -91,7 +93,7 @@ def current() -> dict[str, int]:
 )
 def drop_bounding(number: int) -> None:
     """PR_CAPBSET_DROP: take one capability out of the bounding set (needs CAP_SETPCAP)."""
-    libc.check(_prctl(24, number, 0, 0, 0), NAMES[number])
+    python_prctl.capbset_drop(number)
 
 
 @step(

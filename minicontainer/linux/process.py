@@ -11,6 +11,7 @@ from minicontainer.linux.libc import SYS_CLONE3, SYS_CLOSE_RANGE, syscall
 
 CLONE_NEWTIME = 0x00000080
 CLONE_PIDFD = 0x00001000
+CLONE_PARENT = 0x00008000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
@@ -71,6 +72,11 @@ def clone3(flags: int, cgroup: int | None = None) -> tuple[int, int]:
     if cgroup is not None:
         args.flags |= CLONE_INTO_CGROUP
         args.cgroup = cgroup
+    pid = _clone(args)
+    return pid, pidfd.value
+
+
+def _clone(args: _CloneArgs) -> int:
     ctypes.pythonapi.PyOS_BeforeFork()
     pid = -1
     try:
@@ -80,7 +86,17 @@ def clone3(flags: int, cgroup: int | None = None) -> tuple[int, int]:
             ctypes.pythonapi.PyOS_AfterFork_Child()
         else:
             ctypes.pythonapi.PyOS_AfterFork_Parent()
-    return pid, pidfd.value
+    return pid
+
+
+@step(
+    "clone3(2)",
+    why="a sibling: the child's parent is this process's parent, who can then wait for it",
+    shell=lambda a: "( ... ) & # as a child of our parent: no shell command does this",
+)
+def clone_sibling() -> int:
+    """clone3 with CLONE_PARENT: 0 in the child, its process id in the caller, which is not its parent."""
+    return _clone(_CloneArgs(flags=CLONE_PARENT))
 
 
 @step("fork(2)", why="go on in two processes", shell=lambda a: "( ... ) &")

@@ -1,0 +1,140 @@
+"""One more process in a running container (runc exec).
+
+::
+
+    caller ──fork──► helper ──setns(pidfd, all that differ)──clone3(CLONE_PARENT)──► the process
+      │                 │                                                              │
+      │◄── {"type": "forked", pid} ──┘ exits                                           │ waits
+      │  moves it into the container's cgroup                                          │
+      │── {"type": "go"} ─────────────────────────────────────────────────────────────►│ prepares
+      │◄────────────────────────────── {"type": "console"} + master, with a terminal ──│
+      │◄──────────────────────────── end of file: it runs; or {"type": "error", ...} ──│ execve
+
+The helper is needed because setns with a pid namespace moves only future children.  CLONE_PARENT
+makes the process the caller's own child, so that the caller can wait for it.  The helper is not
+dumpable before it joins: nothing inside may look into it or keep it (CVE-2016-9962).
+"""
+
+from __future__ import annotations
+
+import os
+
+from minicontainer import errors
+from minicontainer.libcontainer import init, sync
+from minicontainer.libcontainer import process as program
+from minicontainer.linux import door, namespaces, prctl, process
+from minicontainer.linux.door import because
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minicontainer.cgroups import Manager
+    from minicontainer.oci.runtime import Process
+
+
+class Joined:
+    """A process started in a container: its host pid, and its terminal's master or -1."""
+
+    __slots__ = ("console", "pid")
+
+    def __init__(self, pid: int, console: int) -> None:
+        self.pid = pid
+        self.console = console
+
+
+def join(
+    pid: int, pidfd: int, config: Process, manager: Manager | None, stdio: tuple[int, int, int]
+) -> Joined:
+    """Start ``config`` beside init (``pid``, held by ``pidfd``); it is a child of this process.
+
+    Raises what the process could not do, as `process.prepare` and execve raise it.
+    """
+    kinds = _differing(pid)
+    ours, theirs = sync.pair()
+    because("a helper joins the container's namespaces; this process stays where it is")
+    helper = process.fork()
+    if helper == 0:
+        ours.close()
+        _help(pidfd, kinds, config, theirs, stdio)
+    theirs.close()
+    try:
+        received = ours.receive()
+        process.wait(helper)
+        if received is None:
+            raise errors.MinicontainerError("the helper of exec was killed")
+        message, _ = received
+        if message["type"] == "error":
+            raise errors.from_wire(message["error"])
+        child = int(message["pid"])
+        try:
+            return Joined(child, _supervise(ours, child, manager))
+        except BaseException:
+            process.kill(child, 9)
+            process.wait(child)
+            raise
+    finally:
+        ours.close()
+
+
+def _supervise(channel: sync.Channel, child: int, manager: Manager | None) -> int:
+    if manager is not None:
+        because("the limits of the container hold for this process too")
+        manager.add(child)
+    channel.send("go")
+    console = -1
+    while (received := channel.expect("console")) is not None:
+        console = received[1][0]
+    return console
+
+
+def _differing(pid: int) -> list[str]:
+    """The kinds of namespaces that process ``pid`` does not share with us, in the order to join them."""
+    return [
+        kind
+        for kind in namespaces.FLAGS
+        if namespaces.supported(kind)
+        and os.readlink(namespaces.path(pid, kind)) != os.readlink(namespaces.path("self", kind))
+    ]
+
+
+def _help(
+    pidfd: int, kinds: list[str], config: Process, channel: sync.Channel, stdio: tuple[int, int, int]
+) -> None:
+    door.i_am("helper")
+    try:
+        because("from here on, nobody inside the container can trace us or open our files")
+        prctl.set_dumpable(False)
+        flags = 0
+        for kind in kinds:
+            flags |= namespaces.FLAGS[kind]
+        because("join every namespace of the container's init at once")
+        namespaces.setns(pidfd, flags)
+        because("setns moves only future children into a pid namespace: so one more process")
+        child = process.clone_sibling()
+        if child == 0:
+            door.i_am("exec")
+            _become(config, channel, stdio)
+        channel.send("forked", pid=child)
+    except BaseException as error:
+        channel.send_error(error)
+    os._exit(0)
+
+
+def _become(config: Process, channel: sync.Channel, stdio: tuple[int, int, int]) -> None:
+    try:
+        if channel.expect("go") is None:
+            os._exit(1)
+        init.reset_signals()
+        process.setsid()
+        if config.terminal:
+            master = init.open_terminal(config)
+            channel.send("console", fds=(master,))
+            os.close(master)
+        else:
+            for stream, fd in enumerate(stdio):
+                os.dup2(fd, stream)
+        path = program.prepare(config)
+        variables = program.environment(config)
+        program.become_program(config, path, variables)
+    except BaseException as error:
+        channel.send_error(error)
+    os._exit(126)

@@ -1,0 +1,204 @@
+"""What the new process does, from clone3 to execve.  The order is the content.
+
+Everything that it needs is imported before it is cloned: after pivot_root Python's own files are
+out of reach.  It talks to its parent as sync.py draws it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+from minicontainer.errors import InvalidConfig
+from minicontainer.libcontainer import process as program
+from minicontainer.libcontainer import reaper
+from minicontainer.libcontainer.rootfs import CgroupMount, Rootfs, field
+from minicontainer.libcontainer.sync import Channel
+from minicontainer.linux import (
+    credentials,
+    mount,
+    namespaces,
+    netdevice,
+    prctl,
+    process,
+    terminal,
+    uts,
+)
+from minicontainer.linux.door import because
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minicontainer.oci.runtime import Linux, Process, Spec
+
+# An annotation asks for the reaping init: config.json has no field for it.
+INIT_ANNOTATION = "io.minicontainer.init"
+
+
+class Init:
+    """The plan of one init, made by the parent, carried out by the clone."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        bundle: str,
+        channel: Channel,
+        listener: socket.socket,
+        stdio: tuple[int, int, int],
+        hierarchies: list[CgroupMount],
+        joins: list[tuple[str, int]],
+        *,
+        die_with_parent: bool,
+    ) -> None:
+        if spec.process is None:
+            raise InvalidConfig("config.json: process is missing")
+        self.spec = spec
+        self.process: Process = spec.process
+        self.linux: Linux = _linux(spec)
+        self.channel = channel
+        self.listener = listener
+        self.stdio = stdio
+        self.joins = joins
+        self.die_with_parent = die_with_parent
+        self.rootfs = Rootfs(spec, bundle, self.linux, hierarchies)
+        self.new = {n.type for n in self.linux.namespaces if not n.path}
+
+    def run(self) -> None:
+        """Never returns: the process becomes the program, or exits 1 having told its parent why."""
+        connection: Channel | None = None
+        try:
+            reset_signals()
+            if self.die_with_parent:
+                prctl.set_pdeathsig(signal.SIGKILL)
+            if self.channel.expect("go") is None:
+                os._exit(1)
+            self._isolate()
+            path = self._settle()
+            variables = program.environment(self.process)
+            self.channel.send("ready")
+            self.channel.close()
+            connection = self._wait_for_start()
+            self._execute(connection, path, variables)
+        except BaseException as error:
+            # The one place where every error is caught: it is raised again in the parent.
+            _tell(connection or self.channel, error)
+        os._exit(1)
+
+    def _isolate(self) -> None:
+        """Namespaces, names, the root file system."""
+        process.setsid()
+        for kind, fd in self.joins:
+            with field(f"linux.namespaces ({kind})"):
+                namespaces.setns(fd, namespaces.FLAGS[kind])
+                os.close(fd)
+        if "user" in self.new:
+            because("the user that is root inside this user namespace")
+            credentials.setresgid(0)
+            credentials.setresuid(0)
+        if "cgroup" in self.new:
+            because("the group that this process was moved to is the root of what the container sees")
+            namespaces.unshare(process.CLONE_NEWCGROUP)
+        if "network" in self.new:
+            netdevice.interface_up("lo")
+        self._name()
+        self.rootfs.enter()
+        self.rootfs.fill()
+        self._connect_streams()
+        self.rootfs.protect()
+        self.rootfs.leave_host()
+
+    def _name(self) -> None:
+        for name, value, call in (
+            ("hostname", self.spec.hostname, uts.sethostname),
+            ("domainname", self.spec.domainname, uts.setdomainname),
+        ):
+            if value:
+                with field(name):
+                    if "uts" not in {n.type for n in self.linux.namespaces}:
+                        raise InvalidConfig(f"config.json: {name} needs a uts namespace")
+                    call(value)
+
+    def _connect_streams(self) -> None:
+        if self.process.terminal:
+            with field("process.terminal"):
+                master = open_terminal(self.process)
+                self.channel.send("console", fds=(master,))
+                os.close(master)
+                _bind_console()
+            return
+        for stream, fd in enumerate(self.stdio):
+            os.dup2(fd, stream)
+
+    def _settle(self) -> str:
+        path = program.prepare(self.process, self.linux)
+        if self.die_with_parent:
+            because("the change of user cleared it")
+            prctl.set_pdeathsig(signal.SIGKILL)
+        return path
+
+    def _wait_for_start(self) -> Channel:
+        while True:
+            connection, _ = self.listener.accept()
+            channel = Channel(connection)
+            if channel.expect("start") is not None:
+                self.listener.close()
+                return channel
+            channel.close()
+
+    def _execute(self, connection: Channel, path: str, variables: dict[str, str]) -> None:
+        def become() -> None:
+            try:
+                program.become_program(self.process, path, variables)
+            except Exception as error:
+                _tell(connection, error)
+                os._exit(126)
+
+        if self.spec.annotations.get(INIT_ANNOTATION) == "true":
+            prctl.set_dumpable(False)
+            reaper.run(become, connection.close)
+        become()
+
+
+def open_terminal(config: Process) -> int:
+    """A terminal of the container's devpts as standard streams and controlling terminal; its master."""
+    because("a terminal of the container's own")
+    master, slave = terminal.open_ptmx("/dev/ptmx")
+    fd = terminal.peer(master)
+    if config.console_size is not None:
+        terminal.set_size(master, config.console_size.height, config.console_size.width)
+    terminal.set_controlling(fd)
+    for stream in (0, 1, 2):
+        os.dup2(fd, stream)
+    if fd > 2:
+        os.close(fd)
+    return master
+
+
+def _bind_console() -> None:
+    os.close(os.open("/dev/console", os.O_CREAT | os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC, 0o600))
+    because("programs that write to the console write to this terminal")
+    mount.mount(os.ttyname(0), "/dev/console", None, mount.MS_BIND)
+
+
+def reset_signals() -> None:
+    """Python ignores SIGPIPE and SIGXFSZ; a program expects to find every signal at its default."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def _tell(channel: Channel, error: BaseException) -> None:
+    try:
+        channel.send_error(error)
+    except OSError:
+        # The parent is gone, and with it everyone who could be told.
+        os._exit(1)
+
+
+def _linux(spec: Spec) -> Linux:
+    from minicontainer.oci.runtime import Linux
+
+    return spec.linux or Linux()
+
+
+__all__ = ["INIT_ANNOTATION", "Init", "open_terminal", "reset_signals"]

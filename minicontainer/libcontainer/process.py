@@ -1,0 +1,226 @@
+"""The last steps before execve, the same for a container's first program and for exec.
+
+    limits, personality ─► bounding set ─► groups, user ─► cwd ─► capability sets ─► no_new_privs
+                                                                    ─► program found ─► execve
+
+The order is the kernel's: the bounding set needs CAP_SETPCAP, which a change of user takes away;
+the other sets can only be cut after that change; the working folder must be one that the new user
+may enter.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from minicontainer.errors import CommandNotExecutable, CommandNotFound, InvalidConfig
+from minicontainer.libcontainer.rootfs import field
+from minicontainer.linux import capabilities, credentials, limits, mount, personality, prctl, process
+from minicontainer.linux.door import because
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minicontainer.oci.runtime import Capabilities, Linux, Process
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def prepare(config: Process, linux: Linux | None = None) -> str:
+    """Everything up to execve; the path of the program.
+
+    Raises CommandNotFound, CommandNotExecutable, InvalidConfig with the field, or OSError.
+    """
+    _limit(config)
+    if linux is not None and linux.personality is not None:
+        with field("linux.personality"):
+            personality.personality(_domain(linux.personality.domain))
+    _own_streams(config)
+    held = config.capabilities
+    if held is not None:
+        _cut_bounding(held)
+    _become(config, keep=held is not None)
+    with field("process.cwd"):
+        _enter(config.cwd)
+    if held is not None:
+        _hold(held)
+    program = find(config)
+    if config.no_new_privileges:
+        prctl.set_no_new_privs()
+    return program
+
+
+def _limit(config: Process) -> None:
+    for index, limit in enumerate(config.rlimits):
+        with field(f"process.rlimits[{index}] ({limit.type})"):
+            if limit.type not in limits.RLIMITS:
+                raise InvalidConfig(f"unknown resource limit {limit.type!r}")
+            limits.setrlimit(limit.type, _signed(limit.soft), _signed(limit.hard))
+
+
+def _signed(value: int) -> int:
+    # The specification's uint64 maximum is the kernel's RLIM_INFINITY, Python's -1.
+    return limits.RLIM_INFINITY if value == 2**64 - 1 else value
+
+
+def _domain(name: str) -> int:
+    if name not in personality.DOMAINS:
+        raise InvalidConfig(f"unknown domain {name!r}")
+    return personality.DOMAINS[name]
+
+
+def _own_streams(config: Process) -> None:
+    """/dev/stdout must open for the program's user: the pipes behind it belong to the monitor."""
+    for stream in (0, 1, 2):
+        status = os.fstat(stream)
+        if status.st_uid != config.user.uid and not _is_null(status):
+            try:
+                credentials.fchown(stream, config.user.uid, -1)
+            except OSError as error:
+                import errno
+
+                # A stream that cannot change hands (read-only file system, a user namespace without
+                # that id) can still be used as it is; runc goes on here too.
+                if error.errno not in (errno.EPERM, errno.EROFS, errno.EINVAL):
+                    raise
+
+
+def _is_null(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, 3)
+
+
+def _cut_bounding(held: Capabilities) -> None:
+    with field("process.capabilities.bounding"):
+        kept = _mask(held.bounding)
+    now = capabilities.current()["bounding"]
+    for number in range(len(capabilities.NAMES)):
+        if now >> number & 1 and not kept >> number & 1:
+            capabilities.drop_bounding(number)
+
+
+def _mask(names: list[str]) -> int:
+    try:
+        return capabilities.mask(names)
+    except KeyError as error:
+        raise InvalidConfig(f"unknown capability {error}") from None
+
+
+def _become(config: Process, *, keep: bool) -> None:
+    user = config.user
+    if keep and user.uid != 0:
+        prctl.set_keepcaps(True)
+    if _may_setgroups():
+        credentials.setgroups(user.additional_gids)
+    with field("process.user.gid"):
+        credentials.setresgid(user.gid)
+    with field("process.user.uid"):
+        credentials.setresuid(user.uid)
+    if user.umask is not None:
+        credentials.umask(user.umask)
+
+
+def _may_setgroups() -> bool:
+    # user_namespaces(7): refused for good where an unprivileged parent wrote the gid map.
+    try:
+        with open("/proc/self/setgroups") as file:
+            return file.read().strip() == "allow"
+    except FileNotFoundError:
+        return True
+
+
+def _enter(cwd: str) -> None:
+    if not cwd.startswith("/"):
+        raise InvalidConfig(f"working directory {cwd!r} is not an absolute path")
+    because("the program starts in this folder")
+    mount.chdir(cwd)
+    # The kernel says "(unreachable)" when the folder is outside the root (CVE-2024-21626).
+    if not os.getcwd().startswith("/"):
+        raise InvalidConfig(f"working directory {cwd!r} is outside the container")
+
+
+def _hold(held: Capabilities) -> None:
+    with field("process.capabilities"):
+        # What the bounding set of our own process lacks cannot be had; runc drops it silently as well.
+        now = capabilities.current()
+        permitted = _mask(held.permitted) & now["permitted"]
+        effective = _mask(held.effective) & permitted
+        inheritable = _mask(held.inheritable) & (now["bounding"] | now["inheritable"])
+        capabilities.capset(effective, permitted, inheritable)
+        if now["ambient"]:
+            capabilities.clear_ambient()
+        ambient = _mask(held.ambient) & permitted & inheritable
+        for number in range(len(capabilities.NAMES)):
+            if ambient >> number & 1:
+                capabilities.raise_ambient(number)
+
+
+def find(config: Process) -> str:
+    """The program's path, by PATH of the container's environment as execvp(3) would.
+
+    Raises CommandNotFound or CommandNotExecutable with Docker's wording.
+    """
+    if not config.args:
+        raise InvalidConfig("config.json: process.args is empty")
+    name = config.args[0]
+    if not name:
+        raise CommandNotFound("exec: no command")
+    if "/" in name:
+        _check(name, name)
+        return name
+    path = next((v[5:] for v in reversed(config.env) if v.startswith("PATH=")), DEFAULT_PATH)
+    refused: Exception | None = None
+    for folder in path.split(":"):
+        candidate = os.path.join(folder or ".", name)
+        try:
+            _check(candidate, name)
+            return candidate
+        except CommandNotExecutable as error:
+            refused = refused or error
+        except CommandNotFound:
+            continue
+    raise refused or CommandNotFound(f'exec: "{name}": executable file not found in $PATH')
+
+
+def _check(path: str, name: str) -> None:
+    try:
+        status = os.stat(path)
+    except PermissionError:
+        raise CommandNotExecutable(f'exec: "{name}": permission denied') from None
+    except OSError as error:
+        raise CommandNotFound(f'exec: "{name}": stat {path}: {error.strerror}') from None
+    if stat.S_ISDIR(status.st_mode):
+        raise CommandNotExecutable(f'exec: "{name}": is a directory')
+    if not os.access(path, os.X_OK, effective_ids=True):
+        raise CommandNotExecutable(f'exec: "{name}": permission denied')
+
+
+def environment(config: Process, home: str | None = None) -> dict[str, str]:
+    """The environment that execve gets; later entries win.  HOME is set where it is missing."""
+    found: dict[str, str] = {}
+    for index, entry in enumerate(config.env):
+        name, equals, value = entry.partition("=")
+        if not name or not equals or "\0" in entry:
+            raise InvalidConfig(f"config.json: process.env[{index}]: {entry!r} is not NAME=value")
+        found[name] = value
+    if home is not None:
+        found.setdefault("HOME", home)
+    return found
+
+
+def become_program(config: Process, program: str, variables: dict[str, str]) -> None:
+    """execve; what the kernel refuses is raised with Docker's meaning, exit code 126 or 127."""
+    import errno
+
+    process.close_range(3)
+    try:
+        process.execve(program, config.args, variables)
+    except OSError as error:
+        reason = f'exec: "{config.args[0]}": {error.strerror}'
+        wrapped: Exception
+        if error.errno == errno.ENOENT:
+            wrapped = CommandNotFound(f"{reason} (its interpreter or loader is missing in the image)")
+        elif error.errno in (errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.EISDIR, errno.ELIBBAD):
+            wrapped = CommandNotExecutable(reason)
+        else:
+            raise
+        wrapped.step = getattr(error, "step", None)  # type: ignore[attr-defined]
+        raise wrapped from None

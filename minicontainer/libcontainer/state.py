@@ -1,0 +1,90 @@
+"""What a runtime remembers of a container, and the states it can be in.
+
+``<state root>/<id>/`` on a file system that a reboot empties::
+
+    state.json     Record: what must survive the process that made the container
+    start.sock     init waits here until the container is started
+
+::
+
+              create              start                (its program ends)
+    (nothing) ──────► created ──────────► running ─────────────────────► stopped ──────► (nothing)
+                         │                  │  ▲                            ▲     delete
+                         │             pause│  │resume                      │
+                         │                  ▼  │                            │
+                         │                 paused ──────────────────────────┤
+                         └──────────────────────────────────────────────────┘  kill
+
+The status is never stored: it is read from the kernel each time (is the process there, is it the
+same one, does it still wait at start.sock, is its cgroup frozen).
+"""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from minicontainer.errors import Conflict, CorruptData, NotFound
+from minicontainer.util import files
+
+# operation -> the states in which it is allowed (runtime.md, Operations)
+ALLOWED = {
+    "start": ("created",),
+    "exec": ("created", "running"),
+    "pause": ("running", "created"),
+    "resume": ("paused",),
+    "kill": ("created", "running", "paused"),
+    "delete": ("stopped",),
+}
+
+
+class Record(msgspec.Struct):
+    """state.json.  ``start_time`` is field 22 of /proc/PID/stat (clock ticks after boot): with the
+    pid it names a process for ever."""
+
+    id: str
+    pid: int
+    start_time: int
+    bundle: str
+    cgroup: str
+    created: float
+    annotations: dict[str, str] = {}
+
+
+def require(container_id: str, operation: str, status: str) -> None:
+    """Raises Conflict when ``operation`` is not allowed in ``status``."""
+    if status not in ALLOWED[operation]:
+        raise Conflict(f"cannot {operation} container {container_id}: it is {status}")
+
+
+def start_time(pid: int) -> int | None:
+    """When process ``pid`` started, in clock ticks after boot; None if it is gone or a zombie."""
+    try:
+        data = files.read(f"/proc/{pid}/stat")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The second field is the name in parentheses, and may itself contain both.
+    fields = data[data.rindex(b")") + 2 :].split()
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def alive(record: Record) -> bool:
+    """Whether the container's first process still runs, and is not another with its number."""
+    return start_time(record.pid) == record.start_time
+
+
+def save(folder: str, record: Record) -> None:
+    """Write state.json."""
+    files.write_atomic(f"{folder}/state.json", msgspec.json.encode(record), sync=False)
+
+
+def load(root: str, container_id: str) -> Record:
+    """The record of a container.  Raises NotFound, or CorruptData for a file cut short."""
+    path = os.path.join(root, container_id, "state.json")
+    try:
+        return msgspec.json.decode(files.read(path), type=Record)
+    except FileNotFoundError:
+        raise NotFound(f"container {container_id!r} does not exist") from None
+    except msgspec.DecodeError as error:
+        raise CorruptData(f"{path}: {error}") from None

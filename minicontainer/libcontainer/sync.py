@@ -1,0 +1,120 @@
+"""What the parent and the container's init say to each other.
+
+Two sockets, both AF_UNIX SOCK_SEQPACKET, one JSON object a packet::
+
+    parent (monitor, or a runtime's create)              init (the clone)
+      │                                                    │
+      │  clone3 ──────────────────────────────────────────►│  waits
+      │  cgroup, uid_map, gid_map, oom_score_adj           │
+      │── {"type": "go"} ─────────────────────────────────►│  joins, mounts, pivots, ...
+      │◄───────────────── {"type": "console"} + master fd ─│  only with a terminal
+      │◄─────────────────────────────── {"type": "ready"} ─│  all that can fail has been done
+      │      or {"type": "error", ...errors.to_wire}       │  ... and exits
+      │                                                    │
+    start (any process, any time later), by start.sock     │  accept
+      │── {"type": "start"} ──────────────────────────────►│  execve
+      │◄────────────────────── end of file (close-on-exec) ─│  it is the program now
+      │      or {"type": "error", ...}                     │  execve was refused; exits
+
+A process that connects to start.sock and leaves without a word changes nothing: init accepts the
+next.  That is how `status` tells a created container from a running one.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+
+import msgspec
+
+from minicontainer import errors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Larger than any message: an error's text is the longest, and a path has 4096 bytes at most.
+MESSAGE_SIZE = 65536
+
+
+class Channel:
+    """One end of a conversation."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+
+    def send(self, kind: str, *, fds: tuple[int, ...] = (), **content: Any) -> None:
+        """Send a message with descriptors.  Raises BrokenPipeError when the other end is gone."""
+        data = msgspec.json.encode({"type": kind, **content})
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        self.connection.sendmsg([data], ancillary, socket.MSG_NOSIGNAL)
+
+    def receive(self) -> tuple[dict[str, Any], list[int]] | None:
+        """The next message and its descriptors; None when the other end is gone."""
+        fds = array.array("i")
+        try:
+            data, ancillary, _, _ = self.connection.recvmsg(
+                MESSAGE_SIZE, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC
+            )
+        except ConnectionResetError:
+            return None
+        for level, kind, payload in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+        return (msgspec.json.decode(data), list(fds)) if data else None
+
+    def send_error(self, error: BaseException) -> None:
+        """Send an exception, which `expect` raises again at the other end."""
+        self.send("error", error=errors.to_wire(error))
+
+    def expect(self, *kinds: str) -> tuple[str, list[int]] | None:
+        """The kind and descriptors of the next message; None at the end; a sent error is raised."""
+        received = self.receive()
+        if received is None:
+            return None
+        message, fds = received
+        if message["type"] == "error":
+            raise errors.from_wire(message["error"])
+        if message["type"] not in kinds:
+            raise errors.MinicontainerError(f"init said {message['type']!r} instead of {' or '.join(kinds)}")
+        return message["type"], fds
+
+    def close(self) -> None:
+        """Close this end."""
+        self.connection.close()
+
+
+def pair() -> tuple[Channel, Channel]:
+    """(the parent's end, init's end)."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return Channel(ours), Channel(theirs)
+
+
+def listen(folder: str, name: str) -> socket.socket:
+    """A listening socket at ``folder/name``, however long that path is (sun_path has 108 bytes)."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        listener.bind(f"/proc/self/fd/{fd}/{name}")
+        listener.listen(8)
+    except BaseException:
+        listener.close()
+        raise
+    finally:
+        os.close(fd)
+    return listener
+
+
+def connect(folder: str, name: str) -> Channel:
+    """A conversation with who listens at ``folder/name``; ConnectionRefusedError if nobody does."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        connection.connect(f"/proc/self/fd/{fd}/{name}")
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        os.close(fd)
+    return Channel(connection)

@@ -1,0 +1,81 @@
+"""Users and groups as the image knows them: /etc/passwd and /etc/group below a root (passwd(5), group(5)).
+
+The forms are Docker's: ``user``, ``uid``, ``user:group``, ``uid:gid``; a name must exist, a number
+need not.
+"""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from minicontainer.errors import NotFound
+from minicontainer.linux.openat2 import open_in_root
+
+MAX_ID = 2**31 - 1
+
+
+class Account(msgspec.Struct):
+    """Who a process runs as: numbers, and the home folder ("/" where the image has none)."""
+
+    uid: int
+    gid: int
+    additional_gids: list[int]
+    home: str
+
+
+def _table(root: int, path: str, fields: int) -> list[list[str]]:
+    try:
+        fd = open_in_root(root, path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        # Absent, a loop of links, a link out of the image: such an image has no names.
+        return []
+    with os.fdopen(fd, errors="surrogateescape") as file:
+        rows = [line.rstrip("\n").split(":") for line in file]
+    return [row for row in rows if len(row) >= fields and not row[0].startswith("#")]
+
+
+def _number(text: str, what: str) -> int | None:
+    if not text.isascii() or not text.isdigit():
+        return None
+    if int(text) > MAX_ID:
+        raise NotFound(f"{what} {text} is outside the range 0..{MAX_ID}")
+    return int(text)
+
+
+def lookup(root: int, text: str) -> Account:
+    """The account that ``text`` names inside the tree at descriptor ``root``.
+
+    Raises NotFound for a name that the image's /etc/passwd or /etc/group does not have.
+    """
+    name, _, group = text.partition(":")
+    name = name or "0"
+    users = [row for row in _table(root, "/etc/passwd", 6) if row[2].isdigit() and row[3].isdigit()]
+    number = _number(name, "uid")
+    found = next((row for row in users if row[0] == name), None)
+    if found is None and number is not None:
+        found = next((row for row in users if int(row[2]) == number), None)
+    if found is None and number is None:
+        raise NotFound(f"unable to find user {name}: no matching entries in passwd file")
+    uid = int(found[2]) if found else number or 0
+    home = (found[5] if found else "") or "/"
+    if group:
+        return Account(uid, _group(root, group), [], home)
+    gid = int(found[3]) if found else 0
+    return Account(uid, gid, _memberships(root, found[0], gid) if found else [], home)
+
+
+def _group(root: int, name: str) -> int:
+    number = _number(name, "gid")
+    for row in _table(root, "/etc/group", 3):
+        if row[0] == name and row[2].isdigit():
+            return int(row[2])
+    if number is None:
+        raise NotFound(f"unable to find group {name}: no matching entries in group file")
+    return number
+
+
+def _memberships(root: int, user: str, gid: int) -> list[int]:
+    groups = _table(root, "/etc/group", 4)
+    return sorted({int(r[2]) for r in groups if user in r[3].split(",") and r[2].isdigit()} - {gid})
