@@ -1,0 +1,99 @@
+# The commands of this project; `make help` lists them.
+#
+#     .cache/packages-X   system packages of demo, test, bench are there      tools/setup packages X
+#     .venv/.runtime      the virtual environment, with the package           tools/setup venv runtime
+#     .venv/.dev          the same, and the tools for development             tools/setup venv dev
+#     .cache/NAME.tar     a root file system                                  rootfs/NAME/build
+#
+# Each is made once: a second run downloads nothing.  What needs root is run through SUDO.
+
+export VENV := .venv
+export SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+BIN := $(CURDIR)/$(VENV)/bin
+MINICONTAINER := $(SUDO) $(BIN)/minicontainer
+# As root, nothing may be left that its owner cannot remove: no bytecode, no cache.
+ROOT_PYTEST := $(SUDO) $(BIN)/python -B -m pytest -p no:cacheprovider
+
+ROOT_TIERS := $(wildcard tests/kernel tests/integration tests/conformance tests/faults)
+# What another cgroup version can change.
+V2_TESTS := $(wildcard tests/kernel/cgroups tests/integration/test_limits.py)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo rootfs rootfs-debian test test-unit test-root test-v2 test-nested bench \
+	lint typecheck format clean ready-demo ready-test ready-bench
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: rootfs ## set everything up; run a container, change it, commit it, run the change
+	@MINICONTAINER='$(MINICONTAINER)' tools/demo
+
+rootfs: ready-demo .cache/busybox.tar ## build the busybox image and import it
+	@$(call import,busybox,["sh"])
+
+rootfs-debian: ready-demo .cache/debian.tar ## the same with a minimal Debian that has python3
+	@$(call import,debian,["bash"])
+
+# import NAME CMD: unless the image is there already and no older than its recipe
+define import
+if [ .cache/$(1).tar -nt .cache/$(1).imported ] || [ -z "$$($(MINICONTAINER) images -q $(1))" ]; then \
+	$(MINICONTAINER) import --change 'CMD $(2)' .cache/$(1).tar $(1) && touch .cache/$(1).imported; \
+fi
+endef
+
+.cache/%.tar: rootfs/%/build
+	@mkdir -p .cache
+	PATH=$(BIN):$$PATH $< $@
+
+test: test-unit test-root test-v2 test-nested ## every tier that this host can run, saying which
+
+test-unit: ready-test ## unit and architecture tiers; needs no root
+	$(BIN)/python -m pytest tests/unit tests/architecture
+
+test-root: ready-test ## kernel, integration, conformance and faults tiers, as root
+	$(ROOT_PYTEST) $(ROOT_TIERS)
+
+test-v2: ready-test ## the control group tests on a real cgroup v2 kernel, in User-Mode Linux
+	@$(SUDO) env PYTHON=$(BIN)/python tests/uml/run -p no:cacheprovider $(V2_TESTS) \
+	|| { [ $$? = 77 ] && echo "test-v2: skipped, for the reason above"; }
+
+test-nested: rootfs ready-test ## the root tiers again, inside a privileged minicontainer
+	@MINICONTAINER='$(MINICONTAINER)' tests/nested
+
+bench: rootfs ready-bench ## ratios to runc, crun, bubblewrap, podman and docker, where installed
+	$(SUDO) $(BIN)/python -B -m bench
+
+lint: ready-test ## ruff (rules and format) and the floors, by import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo
+
+typecheck: ready-test ## mypy, strict
+	$(BIN)/mypy
+
+format: ready-test ## let ruff format and sort imports
+	$(BIN)/ruff check --select I --fix
+	$(BIN)/ruff format
+
+clean: ## remove what make has made here (images and containers stay)
+	$(SUDO) rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	$(SUDO) find . -name __pycache__ -prune -exec rm -rf {} +
+
+ready-demo: .cache/packages-demo $(VENV)/.runtime
+ready-test: .cache/packages-test $(VENV)/.dev
+ready-bench: .cache/packages-bench $(VENV)/.runtime
+
+.cache/packages-%: tools/setup
+	@mkdir -p .cache
+	@tools/setup packages $*
+	@touch $@
+
+$(VENV)/.runtime: pyproject.toml tools/setup | .cache/packages-demo
+	@tools/setup venv runtime
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml tools/setup | .cache/packages-test
+	@tools/setup venv dev
+	@touch $@ $(VENV)/.runtime

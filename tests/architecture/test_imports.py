@@ -1,0 +1,103 @@
+"""What each entry point may import: a budget in names, since every start of every command pays for it.
+
+    imports/<entry>.txt      one module a line, in order; "#" starts a comment
+
+    ENTRIES[entry]  ──► a fresh interpreter runs it ──► what sys.modules has more than before
+                                                        must be in the list
+
+Private modules of the standard library (``_socket``, ``encodings.*``) come and go with Python's
+versions and are left out.  A module of ours that is listed and no longer imported fails too, so that
+the lists stay true.  After a change that is meant::
+
+    MINICONTAINER_WRITE_IMPORTS=1 python -m pytest tests/architecture/test_imports.py
+
+and look at the difference.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+LISTS = os.path.join(os.path.dirname(__file__), "imports")
+WRITE = os.environ.get("MINICONTAINER_WRITE_IMPORTS")
+
+# The module that must exist, and what a fresh interpreter does.
+ENTRIES = {
+    "door": ("minicontainer.linux.mount", "import minicontainer.linux.mount"),
+    "errors": ("minicontainer.errors", "import minicontainer.errors"),
+    "cli-version": (
+        "minicontainer.cli.main",
+        "sys.argv = ['minicontainer', '--version']; from minicontainer.cli.main import main; main()",
+    ),
+    "cli-help": (
+        "minicontainer.cli.main",
+        "sys.argv = ['minicontainer', '--help']; from minicontainer.cli.main import main; main()",
+    ),
+}
+
+# Never at the start of any of them (milliseconds beside a bare start of 8, measured once).
+HEAVY = {"pyroute2": 205, "asyncio": 61, "psutil": 35, "dataclasses": 18, "argparse": 9}
+
+PROGRAM = """
+import sys
+before = set(sys.modules)
+try:
+    {code}
+except SystemExit:
+    pass
+print("\\n".join(sorted(set(sys.modules) - before)), file=sys.stderr)
+"""
+
+
+def imported(code: str) -> set[str]:
+    """Names of the modules that ``code`` imports in a fresh interpreter, without the private ones."""
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(code=code)], capture_output=True, text=True, check=True
+    )
+    return {name for name in ran.stderr.split() if not private(name)}
+
+
+def private(name: str) -> bool:
+    top = name.partition(".")[0]
+    return top in ("encodings", "codecs") or (top.startswith("_") and top in sys.stdlib_module_names)
+
+
+def listed(entry: str) -> set[str]:
+    with open(os.path.join(LISTS, f"{entry}.txt"), encoding="utf-8") as file:
+        names = (line.partition("#")[0].strip() for line in file)
+        return {name for name in names if name}
+
+
+def exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_an_entry_point_imports_what_its_list_says(entry: str) -> None:
+    module, code = ENTRIES[entry]
+    if not exists(module):
+        pytest.skip(f"{module} does not exist yet")
+    found = imported(code)
+    if WRITE:
+        with open(os.path.join(LISTS, f"{entry}.txt"), "w", encoding="utf-8") as file:
+            file.write("".join(f"{name}\n" for name in sorted(found)))
+    allowed = listed(entry)
+    assert found - allowed == set(), "more than the budget"
+    assert {name for name in allowed - found if name.startswith("minicontainer")} == set(), (
+        "no longer imported"
+    )
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_no_list_holds_a_heavy_module(entry: str) -> None:
+    if not exists(ENTRIES[entry][0]):
+        pytest.skip(f"{ENTRIES[entry][0]} does not exist yet")
+    assert {name.partition(".")[0] for name in listed(entry)} & HEAVY.keys() == set()
