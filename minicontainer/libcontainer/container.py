@@ -14,22 +14,25 @@ import os
 import signal
 import time
 
+import msgspec
+
 from minicontainer import cgroups
 from minicontainer.cgroups.host import hierarchies
 from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError
 from minicontainer.libcontainer import state as states
 from minicontainer.libcontainer import sync
 from minicontainer.libcontainer.init import Init
-from minicontainer.libcontainer.rootfs import CgroupMount, field
+from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES, CgroupMount, field
 from minicontainer.linux import control, door, namespaces, pidfd, process
 from minicontainer.linux.door import because
-from minicontainer.oci.runtime import Resources, Spec, State, load_spec
+from minicontainer.oci.runtime import DeviceRule, Resources, Spec, State, load_spec
 from minicontainer.util import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.exec import Joined
     from minicontainer.oci.runtime import IDMapping, Linux, Process
 
@@ -57,17 +60,24 @@ class Container:
         *,
         stdio: tuple[int, int, int] = (0, 1, 2),
         on_console: Callable[[int], None] | None = None,
+        prepare: Callable[[int], None] | None = None,
         die_with_parent: bool = False,
     ) -> Container:
         """Make a container of ``bundle``; its program waits for `start`.
 
         ``stdio`` are the program's standard streams, unless it has a terminal: then ``on_console``
-        is given the master.  ``die_with_parent`` kills init when this process ends, however.
+        is given the master.  ``prepare`` is called with init's pid once its namespaces exist, and
+        works while init mounts.  ``die_with_parent`` kills init when this process ends, however.
         Raises InvalidConfig, Unsupported, Conflict (the id is taken), CommandNotFound,
         CommandNotExecutable, OSError.
         """
         spec = load_spec(files.read(os.path.join(bundle, "config.json")))
-        return _Creation(cls, container_id, bundle, root, spec).run(stdio, on_console, die_with_parent)
+        creation = _Creation(cls, container_id, bundle, root, spec)
+        creation.stdio = stdio
+        creation.on_console = on_console
+        creation.prepare = prepare
+        creation.die_with_parent = die_with_parent
+        return creation.run()
 
     @classmethod
     def load(cls, container_id: str, root: str) -> Container:
@@ -88,7 +98,7 @@ class Container:
     # -- its life
 
     @property
-    def cgroup(self) -> cgroups.Manager:
+    def cgroup(self) -> Manager:
         """The manager of its control groups."""
         return cgroups.manager(self.record.cgroup)
 
@@ -208,34 +218,27 @@ class _Creation:
         self.folder = os.path.join(root, container_id)
         self.spec = spec
         self.linux = _linux(spec)
-        self.resources = self.linux.resources or Resources()
+        self.resources = _with_default_devices(self.linux)
         self.cgroup_path = self.linux.cgroups_path or f"{DEFAULT_PARENT}/{container_id}"
+        self.stdio = (0, 1, 2)
+        self.on_console: Callable[[int], None] | None = None
+        self.prepare: Callable[[int], None] | None = None
+        self.die_with_parent = False
         self.undo: list[Callable[[], None]] = []
 
-    def run(
-        self,
-        stdio: tuple[int, int, int],
-        on_console: Callable[[int], None] | None,
-        die_with_parent: bool,
-    ) -> Container:
+    def run(self) -> Container:
         manager = cgroups.manager(self.cgroup_path)
         with field("linux.resources"):
             manager.check(self.resources)
         try:
-            return self._make(manager, stdio, on_console, die_with_parent)
+            return self._make(manager)
         except BaseException:
             # Clean-up must not hide why: each part is tried, and the first error is the one raised.
             for action in reversed(self.undo):
                 _attempt(action)
             raise
 
-    def _make(
-        self,
-        manager: cgroups.Manager,
-        stdio: tuple[int, int, int],
-        on_console: Callable[[int], None] | None,
-        die_with_parent: bool,
-    ) -> Container:
+    def _make(self, manager: Manager) -> Container:
         self._claim_id()
         with field("linux.cgroupsPath"):
             self.undo.append(manager.delete)
@@ -246,17 +249,19 @@ class _Creation:
         listener = sync.listen(self.folder, START_SOCKET)
         joins = self._open_namespaces()
         init = Init(
-            self.spec, self.bundle, theirs, listener, stdio, _cgroup_mounts(manager), joins,
-            die_with_parent=die_with_parent,
+            self.spec, self.bundle, theirs, listener, self.stdio, _cgroup_mounts(manager), joins,
+            die_with_parent=self.die_with_parent,
         )  # fmt: skip
         try:
             pid, fd = self._clone(init, manager, ours, [f for kind, f in joins if kind == "pid"])
             self.undo.append(lambda: _end(pid, fd))
             theirs.close()
             listener.close()
-            self._admit(pid, manager)
+            self._admit(pid)
             ours.send("go")
-            self._await_ready(ours, pid, on_console)
+            if self.prepare is not None:
+                self.prepare(pid)
+            self._await_ready(ours, pid)
             return self._record(pid, fd)
         finally:
             ours.close()
@@ -283,7 +288,7 @@ class _Creation:
         return sorted(joins, key=lambda join: order.index(join[0]))
 
     def _clone(
-        self, init: Init, manager: cgroups.Manager, ours: sync.Channel, pid_namespace: list[int]
+        self, init: Init, manager: Manager, ours: sync.Channel, pid_namespace: list[int]
     ) -> tuple[int, int]:
         new = {n.type for n in self.linux.namespaces if not n.path} - {"cgroup", "time"}
         flags = 0
@@ -297,6 +302,7 @@ class _Creation:
         if new_time:
             self._new_time_namespace()
         group = manager.clone_fd()
+        init.cgroup = None if group is not None else manager
         try:
             pid, fd = process.clone3(flags, group)
             if pid == 0:
@@ -327,11 +333,8 @@ class _Creation:
             finally:
                 os.close(own)
 
-    def _admit(self, pid: int, manager: cgroups.Manager) -> None:
+    def _admit(self, pid: int) -> None:
         """What only the parent can do for the new process."""
-        with field("linux.cgroupsPath"):
-            because("from its first instruction the container lives under its limits")
-            manager.add(pid)
         self._map_ids(pid)
         assert self.spec.process is not None
         if self.spec.process.oom_score_adj is not None:
@@ -352,7 +355,7 @@ class _Creation:
                 because(f"which {name}s of the host the container's are")
                 control.write_control(f"/proc/{pid}/{name}_map", _map_lines(mappings))
 
-    def _await_ready(self, ours: sync.Channel, pid: int, on_console: Callable[[int], None] | None) -> None:
+    def _await_ready(self, ours: sync.Channel, pid: int) -> None:
         while True:
             received = ours.expect("console", "ready")
             if received is None:
@@ -360,9 +363,9 @@ class _Creation:
             kind, fds = received
             if kind == "ready":
                 return
-            if on_console is None:
+            if self.on_console is None:
                 raise InvalidConfig("config.json: process.terminal is set and nobody takes the terminal")
-            on_console(fds[0])
+            self.on_console(fds[0])
 
     def _record(self, pid: int, fd: int) -> Container:
         ticks = states.start_time(pid)
@@ -387,6 +390,20 @@ def _linux(spec: Spec) -> Linux:
     return spec.linux or Linux()
 
 
+def _with_default_devices(linux: Linux) -> Resources:
+    """linux.resources, whose device rules also allow what every container has (config-linux.md,
+    Default Devices), and making any node: what opens one is another question."""
+    resources = linux.resources or Resources()
+    if not resources.devices:
+        return resources
+    usable = [("c", major, minor) for _, major, minor in DEFAULT_DEVICES]
+    usable += [("c", 5, 1), ("c", 5, 2), ("c", 136, None)]  # console, ptmx, the terminals of devpts
+    usable += [(node.type, node.major, node.minor) for node in linux.devices if node.type != "p"]
+    allowed = [DeviceRule(allow=True, type=kind, access="m") for kind in ("c", "b")]
+    allowed += [DeviceRule(allow=True, type=t, major=a, minor=b, access="rwm") for t, a, b in usable]
+    return msgspec.structs.replace(resources, devices=[*resources.devices, *allowed])
+
+
 def _map_lines(mappings: list[IDMapping]) -> str:
     return "\n".join(f"{m.container_id} {m.host_id} {m.size}" for m in mappings)
 
@@ -398,14 +415,14 @@ def _death(pid: int, resources: Resources) -> str:
     return f"the container's init (pid {pid}) was killed before it was ready{hint}"
 
 
-def _cgroup_mounts(manager: cgroups.Manager) -> list[CgroupMount]:
+def _cgroup_mounts(manager: Manager) -> list[CgroupMount]:
     """What a mount of type cgroup shows: every hierarchy that the container has a group in."""
     host = hierarchies()
     if host.version == "v2":
         return [CgroupMount("cgroup2", "cgroup2", "")]
     folders: dict[str, list[str]] = {}
     for controller, folder in host.bound.items():
-        if controller in manager.controllers:
+        if os.path.isdir(folder + manager.path):
             folders.setdefault(folder, []).append(controller)
     return [
         CgroupMount(os.path.basename(folder), "cgroup", ",".join(controllers))

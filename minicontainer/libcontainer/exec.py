@@ -2,11 +2,9 @@
 
 ::
 
-    caller ──fork──► helper ──setns(pidfd, all that differ)──clone3(CLONE_PARENT)──► the process
+    caller ──fork──► helper ──cgroup──setns(pidfd, all that differ)──clone3(CLONE_PARENT)──► the process
       │                 │                                                              │
-      │◄── {"type": "forked", pid} ──┘ exits                                           │ waits
-      │  moves it into the container's cgroup                                          │
-      │── {"type": "go"} ─────────────────────────────────────────────────────────────►│ prepares
+      │◄── {"type": "forked", pid} ──┘ exits                                           │ prepares
       │◄────────────────────────────── {"type": "console"} + master, with a terminal ──│
       │◄──────────────────────────── end of file: it runs; or {"type": "error", ...} ──│ execve
 
@@ -27,7 +25,7 @@ from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minicontainer.cgroups import Manager
+    from minicontainer.cgroups.manager import Manager
     from minicontainer.oci.runtime import Process
 
 
@@ -54,7 +52,7 @@ def join(
     helper = process.fork()
     if helper == 0:
         ours.close()
-        _help(pidfd, kinds, config, theirs, stdio)
+        _help(pidfd, kinds, config, manager, theirs, stdio)
     theirs.close()
     try:
         received = ours.receive()
@@ -66,7 +64,7 @@ def join(
             raise errors.from_wire(message["error"])
         child = int(message["pid"])
         try:
-            return Joined(child, _supervise(ours, child, manager))
+            return Joined(child, _await_start(ours))
         except BaseException:
             process.kill(child, 9)
             process.wait(child)
@@ -75,11 +73,8 @@ def join(
         ours.close()
 
 
-def _supervise(channel: sync.Channel, child: int, manager: Manager | None) -> int:
-    if manager is not None:
-        because("the limits of the container hold for this process too")
-        manager.add(child)
-    channel.send("go")
+def _await_start(channel: sync.Channel) -> int:
+    """Until the process is the program; its terminal's master, or -1."""
     console = -1
     while (received := channel.expect("console")) is not None:
         console = received[1][0]
@@ -97,10 +92,17 @@ def _differing(pid: int) -> list[str]:
 
 
 def _help(
-    pidfd: int, kinds: list[str], config: Process, channel: sync.Channel, stdio: tuple[int, int, int]
+    pidfd: int,
+    kinds: list[str],
+    config: Process,
+    manager: Manager | None,
+    channel: sync.Channel,
+    stdio: tuple[int, int, int],
 ) -> None:
     door.i_am("helper")
     try:
+        if manager is not None:
+            manager.add(0)
         because("from here on, nobody inside the container can trace us or open our files")
         prctl.set_dumpable(False)
         flags = 0
@@ -121,8 +123,6 @@ def _help(
 
 def _become(config: Process, channel: sync.Channel, stdio: tuple[int, int, int]) -> None:
     try:
-        if channel.expect("go") is None:
-            os._exit(1)
         init.reset_signals()
         process.setsid()
         if config.terminal:

@@ -29,6 +29,7 @@ from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from minicontainer.cgroups.manager import Manager
     from minicontainer.oci.runtime import Linux, Process, Spec
 
 # An annotation asks for the reaping init: config.json has no field for it.
@@ -60,6 +61,7 @@ class Init:
         self.stdio = stdio
         self.joins = joins
         self.die_with_parent = die_with_parent
+        self.cgroup: Manager | None = None  # to join by itself, where clone3 cannot put it there (v1)
         self.rootfs = Rootfs(spec, bundle, self.linux, hierarchies)
         self.new = {n.type for n in self.linux.namespaces if not n.path}
 
@@ -86,6 +88,9 @@ class Init:
 
     def _isolate(self) -> None:
         """Namespaces, names, the root file system."""
+        if self.cgroup is not None:
+            with field("linux.cgroupsPath"):
+                self.cgroup.add(0)
         process.setsid()
         for kind, fd in self.joins:
             with field(f"linux.namespaces ({kind})"):

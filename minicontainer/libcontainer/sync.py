@@ -5,8 +5,8 @@ Two sockets, both AF_UNIX SOCK_SEQPACKET, one JSON object a packet::
     parent (monitor, or a runtime's create)              init (the clone)
       │                                                    │
       │  clone3 ──────────────────────────────────────────►│  waits
-      │  cgroup, uid_map, gid_map, oom_score_adj           │
-      │── {"type": "go"} ─────────────────────────────────►│  joins, mounts, pivots, ...
+      │  uid_map, gid_map, oom_score_adj                   │
+      │── {"type": "go"} ─────────────────────────────────►│  cgroup, joins, mounts, pivots, ...
       │◄───────────────── {"type": "console"} + master fd ─│  only with a terminal
       │◄─────────────────────────────── {"type": "ready"} ─│  all that can fail has been done
       │      or {"type": "error", ...errors.to_wire}       │  ... and exits

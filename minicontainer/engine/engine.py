@@ -1,0 +1,367 @@
+"""The engine: a container's whole life, composed of storage, images, network and libcontainer.
+
+    create ─► start ─► (its monitor) ─► stop, kill ─► remove
+                 └─► exec, commit, logs
+
+It is a library over locked files: no daemon.  Whatever a killed process left is mended by the next
+call that meets it (`recover`).  Where things are, and the order of locks, is drawn in records.py.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+
+from minicontainer.engine import names, records
+from minicontainer.engine.records import Container, Folders, HostConfig, Status
+from minicontainer.errors import Conflict, MinicontainerError, NotFound
+from minicontainer.libcontainer.container import Container as Runtime
+from minicontainer.libcontainer.state import start_time
+from minicontainer.storage import driver as storage_driver
+from minicontainer.storage import temporary
+from minicontainer.storage.tree import remove_tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+
+    from minicontainer.image.store import Image, ImageStore
+    from minicontainer.network.bridge import BridgeNetwork
+    from minicontainer.storage.driver import Driver
+
+DEFAULT_ROOT = "/var/lib/minicontainer"
+DEFAULT_RUN = "/run/minicontainer"
+STOP_TIMEOUT = 10.0  # seconds between the stop signal and SIGKILL, as docker stop
+
+
+class Found:
+    """A container with its status, as `Engine.find` and `Engine.list` give it."""
+
+    __slots__ = ("container", "status")
+
+    def __init__(self, container: Container, status: Status) -> None:
+        self.container = container
+        self.status = status
+
+    @property
+    def running(self) -> bool:
+        """Whether its program runs."""
+        return self.status.state == "running"
+
+
+class Engine:
+    """All containers and images below one root."""
+
+    def __init__(self, root: str = DEFAULT_ROOT, run: str = DEFAULT_RUN, storage: str | None = None) -> None:
+        self.folders = Folders(os.path.abspath(root), os.path.abspath(run))
+        self.folders.make()
+        self.storage = storage
+        self._images: ImageStore | None = None
+        self._drivers: dict[str | None, Driver] = {}
+
+    # -- the parts
+
+    def driver(self, name: str | None = None) -> Driver:
+        """A storage driver; without a name, the one new containers get."""
+        name = name or self.storage
+        if name not in self._drivers:
+            self._drivers[name] = storage_driver(self.folders.root, name)
+        return self._drivers[name]
+
+    @property
+    def images(self) -> ImageStore:
+        """The image store."""
+        if self._images is None:
+            from minicontainer.image.store import ImageStore
+
+            self._images = ImageStore(self.folders.root, self.driver())
+        return self._images
+
+    def bridge(self) -> BridgeNetwork:
+        """The bridge network."""
+        from minicontainer.network.bridge import BridgeNetwork
+
+        return BridgeNetwork(self.folders.root, self.folders.run)
+
+    # -- finding
+
+    def ids(self) -> list[str]:
+        """The ids of all containers."""
+        return [name for name in os.listdir(self.folders.containers) if not name.startswith(".")]
+
+    def list(self) -> list[Found]:
+        """All containers, the newest first; those whose monitor died are mended on the way."""
+        found = []
+        for container_id in self.ids():
+            try:
+                found.append(self.load(container_id))
+            except NotFound:
+                continue  # removed since the folder was listed
+        return sorted(found, key=lambda f: f.container.created, reverse=True)
+
+    def load(self, container_id: str) -> Found:
+        """One container by its whole id.  Raises NotFound, CorruptData."""
+        folder = self.folders.container(container_id)
+        try:
+            container = records.load_container(folder)
+            status = records.load_status(folder)
+        except FileNotFoundError:
+            raise NotFound(f"No such container: {container_id}") from None
+        if status.state in ("starting", "running") and not records.monitored(status):
+            return self.recover(container_id)
+        return Found(container, status)
+
+    def resolve(self, text: str) -> str:
+        """The id that ``text`` (an id, a prefix of one, a name) stands for.  Raises NotFound."""
+        link = f"{self.folders.names}/{text}"
+        if "/" not in text and os.path.lexists(link) and os.path.exists(link):
+            return os.path.basename(os.readlink(link))
+        matches = [i for i in self.ids() if text and i.startswith(text)]
+        if text in matches:
+            return text
+        if len(matches) > 1:
+            raise NotFound(f"multiple containers found with provided prefix: {text}")
+        if not matches:
+            raise NotFound(f"No such container: {text}")
+        return matches[0]
+
+    def find(self, text: str) -> Found:
+        """A container by id, prefix or name.  Raises NotFound."""
+        try:
+            return self.load(self.resolve(text))
+        except NotFound as error:
+            if str(error).startswith("No such container"):
+                raise NotFound(f"No such container: {text}") from None
+            raise
+
+    # -- making
+
+    def create(self, image: Image, container: Container) -> Container:
+        """Make ``container`` of ``image``: its folder, its writable layer, its name.
+
+        ``container`` needs no id, chain or driver yet; a missing name is made up.  Raises Conflict
+        when the name is taken.
+        """
+        container.id = container.id or names.random_id()
+        container.created = time.time()
+        container.image_id = image.id
+        container.chain = self.images.ensure_unpacked(image)
+        driver = self.driver()
+        container.driver = driver.name
+        host_name = os.uname().nodename if container.host.network_mode == "host" else container.id[:12]
+        container.config.hostname = container.config.hostname or host_name
+        if container.name:
+            self._refuse_taken(container.name)
+        folder, fd = temporary.new_folder(self.folders.containers)
+        try:
+            driver.prepare(folder, container.chain)
+            os.makedirs(f"{folder}/rootfs", 0o755, exist_ok=True)
+            with self.folders.lock("containers"):
+                self._name(container)
+                records.save(f"{folder}/container.json", container)
+                records.save(f"{folder}/status.json", Status(), sync=False)
+                os.chmod(folder, 0o711)
+                os.rename(folder, self.folders.container(container.id))
+        except BaseException:
+            remove_tree(folder)
+            raise
+        finally:
+            os.close(fd)
+        return container
+
+    def _name(self, container: Container) -> None:
+        """Take the container's name; only with the lock ``containers``."""
+        container.name = container.name or names.fresh_name(self._taken)
+        self._refuse_taken(container.name)
+        link = f"{self.folders.names}/{container.name}"
+        if os.path.lexists(link):
+            os.unlink(link)  # its container was never finished, or is gone
+        os.symlink(f"../{container.id}", link)
+
+    def _taken(self, name: str) -> bool:
+        return os.path.exists(f"{self.folders.names}/{name}")
+
+    def _refuse_taken(self, name: str) -> None:
+        if self._taken(name):
+            owner = os.path.basename(os.readlink(f"{self.folders.names}/{name}"))
+            raise Conflict(
+                f'Conflict. The container name "/{name}" is already in use by container "{owner}". '
+                "You have to remove (or rename) that container to be able to reuse that name."
+            )
+
+    # -- its life
+
+    def start(self, container_id: str) -> tuple[int, socket.socket]:
+        """Start a container that is created or exited: its monitor's pid, and a client's socket.
+
+        The first frame on the socket is STARTED or ERROR (attach.py).  Raises Conflict.
+        """
+        from minicontainer.engine import monitor
+
+        with self.folders.lock(container_id):
+            found = self.load(container_id)
+            if found.status.state in ("starting", "running"):
+                raise Conflict(f"container {found.container.name} is already running")
+            return monitor.launch(self, found.container)
+
+    def connect(self, container_id: str) -> socket.socket:
+        """A client's socket of a running container.  Raises Conflict if it does not run."""
+        import socket
+
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            fd = os.open(f"{self.folders.monitors}/{container_id}", os.O_PATH | os.O_CLOEXEC)
+            try:
+                connection.connect(f"/proc/self/fd/{fd}/attach.sock")
+            finally:
+                os.close(fd)
+        except (FileNotFoundError, ConnectionRefusedError):
+            connection.close()
+            raise Conflict(f"container {container_id[:12]} is not running") from None
+        return connection
+
+    def runtime(self, found: Found) -> Runtime:
+        """libcontainer's side of a running container.  Raises Conflict if it does not run."""
+        if not found.running:
+            raise Conflict(f"container {found.container.id} is not running")
+        return Runtime.load(found.container.id, self.folders.runtime)
+
+    def kill(self, text: str, number: int) -> None:
+        """Signal a container's program; with SIGKILL, wait until it is gone."""
+        found = self.find(text)
+        if not found.running:
+            raise Conflict(f"Cannot kill container: {text}: container {found.container.id} is not running")
+        self.runtime(found).kill(number)
+        if number == signal.SIGKILL:
+            self.wait(found, STOP_TIMEOUT)
+
+    def stop(self, text: str, timeout: float = STOP_TIMEOUT, number: int | None = None) -> None:
+        """Ask a container's program to end, and kill it after ``timeout`` seconds (< 0: never)."""
+        found = self.find(text)
+        if not found.running:
+            return
+        self.runtime(found).kill(number or _stop_signal(found.container))
+        if self.wait(found, timeout):
+            return
+        try:
+            self.runtime(found).kill(signal.SIGKILL)
+        except MinicontainerError:
+            return  # it ended just now
+        self.wait(found, -1)
+
+    def wait(self, found: Found, timeout: float) -> bool:
+        """Until the container has ended and is cleaned up; False after ``timeout`` seconds (< 0: never)."""
+        try:
+            fd = os.pidfd_open(found.status.monitor)
+        except (ProcessLookupError, ValueError):
+            return True
+        try:
+            if start_time(found.status.monitor) != found.status.monitor_start:
+                return True
+            poller = select.poll()
+            poller.register(fd, select.POLLIN)
+            return bool(poller.poll(None if timeout < 0 else timeout * 1000))
+        finally:
+            os.close(fd)
+
+    def remove(self, text: str, *, force: bool = False) -> None:
+        """Remove a container; ``force`` kills a running one first.  Raises NotFound, Conflict."""
+        found = self.find(text)
+        if found.status.state in ("starting", "running"):
+            if not force:
+                raise Conflict(
+                    f"You cannot remove a running container {found.container.id}. "
+                    "Stop the container before attempting removal or force remove"
+                )
+            self._kill_for_removal(found)
+        with self.folders.lock(found.container.id):
+            if not os.path.isdir(self.folders.container(found.container.id)):
+                return  # --rm, or another rm, was faster
+            self.discard(found.container)
+
+    def _kill_for_removal(self, found: Found) -> None:
+        try:
+            Runtime.load(found.container.id, self.folders.runtime).kill(signal.SIGKILL)
+        except MinicontainerError:
+            pass  # noqa: S110 - it has just ended by itself
+        self.wait(found, -1)
+
+    def discard(self, container: Container) -> None:
+        """Remove a stopped container's folder, name and lock: out of sight first, then for good."""
+        away, fd = temporary.new_folder(self.folders.containers)
+        try:
+            os.rename(self.folders.container(container.id), f"{away}/container")
+            link = f"{self.folders.names}/{container.name}"
+            if os.path.lexists(link) and os.path.basename(os.readlink(link)) == container.id:
+                os.unlink(link)
+            self.driver(container.driver).remove(f"{away}/container")
+        finally:
+            remove_tree(away)
+            os.close(fd)
+        for path in (f"{self.folders.monitors}/{container.id}", f"{self.folders.locks}/{container.id}"):
+            if os.path.isdir(path):
+                remove_tree(path)
+            elif os.path.lexists(path):
+                os.unlink(path)
+
+    # -- mending
+
+    def recover(self, container_id: str) -> Found:
+        """Give back what a container whose monitor was killed still holds, and say that it ended.
+
+        Its program was killed with its monitor: exit code 137.  Raises NotFound.
+        """
+        folder = self.folders.container(container_id)
+        with self.folders.lock(container_id):
+            try:
+                container, status = records.load_container(folder), records.load_status(folder)
+            except FileNotFoundError:
+                raise NotFound(f"No such container: {container_id}") from None
+            if records.monitored(status) or status.state not in ("starting", "running"):
+                return Found(container, status)
+            self._give_back(container)
+            ended = Status(
+                state="exited",
+                exit_code=137,
+                started=status.started,
+                finished=time.time(),
+                error="its monitor was killed",
+            )
+            if container.host.auto_remove:
+                self.discard(container)
+                raise NotFound(f"No such container: {container_id}")
+            records.save(f"{folder}/status.json", ended)
+            return Found(container, ended)
+
+    def _give_back(self, container: Container) -> None:
+        from minicontainer import cgroups
+
+        try:
+            Runtime.load(container.id, self.folders.runtime).delete(force=True)
+        except NotFound:
+            # Killed before libcontainer had written its state: the group is known by its name.
+            manager = cgroups.manager(f"/minicontainer/{container.id}")
+            manager.kill()
+            manager.delete()
+        remove_tree(f"{self.folders.runtime}/{container.id}")
+        if container.host.network_mode == "bridge":
+            self.bridge().release(container.id)
+
+    def sweep(self) -> None:
+        """Remove what killed commands left half-made in the container folder."""
+        temporary.sweep(self.folders.containers)
+
+
+def _stop_signal(container: Container) -> int:
+    name = container.config.stop_signal
+    if not name:
+        return signal.SIGTERM
+    if name.isdigit():
+        return int(name)
+    name = name if name.startswith("SIG") else f"SIG{name}"
+    return int(signal.Signals[name])
+
+
+__all__ = ["DEFAULT_ROOT", "DEFAULT_RUN", "Container", "Engine", "Found", "HostConfig"]

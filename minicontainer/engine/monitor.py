@@ -1,0 +1,493 @@
+"""The monitor: one process per container, from before its init is made until after it ended.
+
+::
+
+    caller ──fork──► monitor ──clone3──► init ─► the program
+      │  socket         │ │                  0 1 2 │
+      │◄── attach.py ──►│ └── pipes or a terminal ─┘
+      ▼                 ├── log.json
+    (may go)            ├── attach.sock ◄── later clients
+                        └── status.json: what became of it
+
+It has a mount namespace of its own: the root file system is mounted there and nowhere else, so the
+kernel unmounts it when the monitor ends, whatever ends it.  Init dies with the monitor
+(PR_SET_PDEATHSIG); what the monitor could not give back then (cgroup, address, status), the next
+command gives back (`engine.Engine.recover`).
+
+In order: mount, configure, create (the network is attached while init mounts), start, serve; then
+status, network, cgroup, and only then the clients are told.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+
+import msgspec
+
+from minicontainer import errors
+from minicontainer.engine import attach, logs, records, spec
+from minicontainer.engine.records import Status
+from minicontainer.errors import MinicontainerError
+from minicontainer.libcontainer.container import Container as Runtime
+from minicontainer.libcontainer.state import start_time
+from minicontainer.libcontainer.user import lookup
+from minicontainer.linux import door, mount, namespaces, process, terminal
+from minicontainer.linux.door import because
+from minicontainer.linux.openat2 import open_in_root
+from minicontainer.oci.runtime import dump
+from minicontainer.util import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from minicontainer.engine.engine import Engine
+    from minicontainer.network.bridge import BridgeNetwork
+    from minicontainer.network.record import Endpoint
+
+# A client that reads slowly slows the program, as a full pipe would; the log is written first.
+BACKLOG = 1 << 20
+BOUND_FILES = ("hostname", "hosts", "resolv.conf")
+
+
+class Client:
+    """One attached client."""
+
+    __slots__ = ("decoder", "sender", "socket")
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        self.socket = connection
+        self.decoder = attach.Decoder()
+        self.sender = attach.Sender(connection.fileno())
+
+
+class Monitor:
+    """The life of one container, seen from its monitor."""
+
+    def __init__(self, engine: Engine, container: records.Container, client: socket.socket) -> None:
+        self.engine = engine
+        self.container = container
+        self.folder = engine.folders.container(container.id)
+        self.status = Status()
+        self.clients: dict[int, Client] = {}
+        self.starter = client
+        self.outputs: dict[int, str] = {}
+        self.stdin = -1
+        self.stdin_queue: list[memoryview] = []
+        self.stdin_ended = False
+        self.console = -1
+        self.poll = select.epoll()
+        self.runtime: Runtime | None = None
+        self.network: BridgeNetwork | None = None
+
+    def run(self) -> None:
+        """Everything; never raises, never returns to the caller's code."""
+        try:
+            self._separate()
+            try:
+                self._launch()
+            except Exception as error:
+                self._fail(error)
+                return
+            self._serve()
+            self._finish()
+        finally:
+            os._exit(0)
+
+    # -- becoming a container
+
+    def _separate(self) -> None:
+        process.setsid()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        because("mounts made here are the monitor's alone and end with it")
+        namespaces.unshare(process.CLONE_NEWNS)
+        because("the host's mounts still arrive here, ours do not go there")
+        mount.mount(None, "/", None, mount.MS_SLAVE | mount.MS_REC)
+
+    def _launch(self) -> None:
+        self.status.monitor = os.getpid()
+        self.status.monitor_start = start_time(os.getpid()) or 0
+        self.status.state = "starting"
+        self._save()
+        rootfs = f"{self.folder}/rootfs"
+        self.engine.driver(self.container.driver).mount(self.folder, self.container.chain, rootfs)
+        self._configure(rootfs)
+        inner = self._open_streams()
+        self.log = logs.Writer(f"{self.folder}/log.json")
+        try:
+            self.runtime = Runtime.create(
+                self.container.id,
+                self.folder,
+                self.engine.folders.runtime,
+                stdio=inner,
+                on_console=self._take_console,
+                prepare=self._attach_network,
+                die_with_parent=True,
+            )
+        finally:
+            for fd in set(inner):
+                os.close(fd)
+        self.listener = _listen(f"{self.engine.folders.monitors}/{self.container.id}")
+        self.runtime.start()
+        self.status.state = "running"
+        self.status.pid = self.runtime.record.pid
+        self.status.started = time.time()
+        self._save()
+        self._welcome(self.starter)
+        self._drop_own_streams()
+
+    def _configure(self, rootfs: str) -> None:
+        config = self.container.config
+        root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            account = lookup(root, config.user)
+            if config.working_dir:
+                _make_inside(root, config.working_dir)
+        finally:
+            os.close(root)
+        self._write_files(None)
+        document = spec.build(self.container, account, self.folder, list(BOUND_FILES))
+        files.write_atomic(f"{self.folder}/config.json", dump(document), sync=False)
+
+    def _write_files(self, endpoint: Endpoint | None) -> None:
+        """/etc/hosts and the others, in place: they are bound by inode."""
+        for name, text in self._etc(endpoint).items():
+            fd = os.open(f"{self.folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            try:
+                files.write_all(fd, text.encode())
+            finally:
+                os.close(fd)
+
+    def _etc(self, endpoint: Endpoint | None) -> dict[str, str]:
+        from minicontainer.network import files as network
+
+        name = self.container.config.hostname
+        own_resolver = network.host_resolv_conf()
+        if self.container.host.network_mode == "host":
+            hosts = files.read("/etc/hosts").decode() if os.path.exists("/etc/hosts") else network.hosts(name, None)
+        else:
+            hosts = network.hosts(name, endpoint)
+            own_resolver = network.resolv_conf(own_resolver)
+        return {"hostname": network.hostname(name), "hosts": hosts, "resolv.conf": own_resolver}
+
+    def _open_streams(self) -> tuple[int, int, int]:
+        """The program's ends of its standard streams; ours are kept."""
+        if self.container.config.tty:
+            null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+            return null, null, null
+        if self.container.config.open_stdin:
+            stdin, self.stdin = os.pipe2(os.O_CLOEXEC)
+            os.set_blocking(self.stdin, False)
+        else:
+            stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        inner = [stdin]
+        for stream in ("stdout", "stderr"):
+            ours, theirs = os.pipe2(os.O_CLOEXEC)
+            os.set_blocking(ours, False)
+            self.outputs[ours] = stream
+            inner.append(theirs)
+        return inner[0], inner[1], inner[2]
+
+    def _take_console(self, master: int) -> None:
+        os.set_blocking(master, False)
+        self.console = self.stdin = master
+        self.outputs[master] = "stdout"
+
+    def _attach_network(self, pid: int) -> None:
+        if self.container.host.network_mode != "bridge":
+            return
+        self.network = self.engine.bridge()
+        endpoint = self.network.attach(self.container.id, namespaces.path(pid, "network"))
+        self.status.network = msgspec.to_builtins(endpoint)
+        self._write_files(endpoint)
+
+    def _drop_own_streams(self) -> None:
+        """The caller's terminal and pipes are not the monitor's to keep open."""
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        os.close(null)
+
+    def _fail(self, error: Exception) -> None:
+        self.status = Status(
+            state="created", exit_code=getattr(error, "exit_code", 125), error=str(error),
+        )  # fmt: skip
+        self._give_back()
+        self._save()
+        if self.container.host.auto_remove:
+            self.engine.discard(self.container)
+        client = Client(self.starter)
+        client.sender.put_frame(attach.failed(errors.to_wire(error)))
+        _drain(client)
+
+    # -- serving
+
+    def _serve(self) -> None:
+        assert self.runtime is not None
+        for fd in self.outputs:
+            self.poll.register(fd, select.EPOLLIN)
+        self.poll.register(self.runtime.pidfd, select.EPOLLIN)
+        self.poll.register(self.listener.fileno(), select.EPOLLIN)
+        ended = False
+        while not ended:
+            for fd, events in self.poll.poll():
+                if fd == self.runtime.pidfd:
+                    ended = True
+                elif fd == self.listener.fileno():
+                    self._welcome(self.listener.accept()[0])
+                elif fd in self.outputs:
+                    self._read_output(fd)
+                elif fd == self.stdin:
+                    self._feed()
+                elif fd in self.clients:
+                    self._serve_client(self.clients[fd], events)
+        # The kernel has ended every process of the pid namespace; what they wrote is in the pipes.
+        for fd in list(self.outputs):
+            while fd in self.outputs and self._read_output(fd):
+                pass
+
+    def _welcome(self, connection: socket.socket) -> None:
+        client = Client(connection)
+        self.clients[connection.fileno()] = client
+        self.poll.register(connection.fileno(), select.EPOLLIN)
+        client.sender.put_frame(attach.started({"id": self.container.id, "pid": self.status.pid}))
+        self._flush(client)
+
+    def _read_output(self, fd: int) -> bool:
+        try:
+            data = os.read(fd, attach.CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""  # EIO: the last process closed its side of the terminal
+        if not data:
+            self._close_output(fd)
+            return False
+        stream = self.outputs[fd]
+        self.log.write(stream, data)
+        kind = attach.STDOUT if stream == "stdout" else attach.STDERR
+        for client in list(self.clients.values()):
+            client.sender.put(kind, data)
+            self._flush(client)
+        return True
+
+    def _close_output(self, fd: int) -> None:
+        del self.outputs[fd]
+        if fd == self.stdin:
+            # A terminal's master: programs may open the slave again, so it stays open for writing.
+            self.poll.unregister(fd)
+            return
+        self.poll.unregister(fd)
+        os.close(fd)
+
+    def _flush(self, client: Client) -> None:
+        """Send what waits; a client that is gone is forgotten, a slow one is waited for."""
+        try:
+            done = client.sender.flush()
+            while client.sender.pending > BACKLOG:
+                select.select([], [client.socket], [])
+                done = client.sender.flush()
+        except OSError:
+            self._forget(client)
+            return
+        events = select.EPOLLIN if done else select.EPOLLIN | select.EPOLLOUT
+        self.poll.modify(client.socket.fileno(), events)
+
+    def _forget(self, client: Client) -> None:
+        fd = client.socket.fileno()
+        if fd in self.clients:
+            del self.clients[fd]
+            self.poll.unregister(fd)
+            client.socket.close()
+
+    def _serve_client(self, client: Client, events: int) -> None:
+        if events & select.EPOLLOUT:
+            self._flush(client)
+        if not events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+            return
+        try:
+            frames = client.decoder.receive(client.socket.fileno())
+        except BlockingIOError:
+            return
+        except (OSError, MinicontainerError):
+            self._forget(client)
+            return
+        for kind, payload in frames:
+            self._obey(kind, bytes(payload))
+        if client.decoder.ended or any(kind == attach.DETACH for kind, _ in frames):
+            self._forget(client)
+
+    def _obey(self, kind: int, payload: bytes) -> None:
+        assert self.runtime is not None
+        if kind == attach.STDIN and self.stdin >= 0 and not self.stdin_ended:
+            self.stdin_queue.append(memoryview(payload))
+            self._feed()
+        elif kind == attach.STDIN_EOF:
+            self.stdin_ended = True
+            self._feed()
+        elif kind == attach.RESIZE and self.console >= 0:
+            terminal.set_size(self.console, *attach.read_resize(payload))
+        elif kind == attach.SIGNAL:
+            self._signal(attach.read_signal(payload))
+
+    def _signal(self, number: int) -> None:
+        assert self.runtime is not None
+        try:
+            self.runtime.kill(number)
+        except MinicontainerError:
+            return  # it has just ended; its status follows
+
+    def _feed(self) -> None:
+        """Pass on what clients typed; while the program does not read, no client is read either."""
+        if self.stdin < 0:
+            return
+        while self.stdin_queue:
+            try:
+                count = os.write(self.stdin, self.stdin_queue[0])
+            except BlockingIOError:
+                self._wait_for_reader()
+                return
+            except OSError:
+                self.stdin_queue.clear()
+                self._close_stdin()
+                return
+            rest = self.stdin_queue[0][count:]
+            self.stdin_queue[:1] = [rest] if rest else []
+        self._resume_clients()
+        if self.stdin_ended:
+            self._close_stdin()
+
+    def _wait_for_reader(self) -> None:
+        self._watch_stdin(select.EPOLLOUT)
+        for client in self.clients.values():
+            self.poll.modify(client.socket.fileno(), select.EPOLLOUT if client.sender.pending else 0)
+
+    def _resume_clients(self) -> None:
+        self._watch_stdin(0)
+        for client in self.clients.values():
+            out = select.EPOLLOUT if client.sender.pending else 0
+            self.poll.modify(client.socket.fileno(), select.EPOLLIN | out)
+
+    def _watch_stdin(self, events: int) -> None:
+        if self.stdin == self.console:
+            if self.stdin in self.outputs:
+                self.poll.modify(self.stdin, select.EPOLLIN | events)
+            return
+        try:
+            self.poll.modify(self.stdin, events)
+        except FileNotFoundError:
+            self.poll.register(self.stdin, events)
+
+    def _close_stdin(self) -> None:
+        if self.stdin == self.console:
+            # A terminal has no end of file; its line discipline makes one of this character.
+            if self.stdin_ended:
+                self.stdin_ended = False
+                os.write(self.stdin, b"\x04")
+            return
+        os.close(self.stdin)
+        self.stdin = -1
+
+    # -- the end
+
+    def _finish(self) -> None:
+        assert self.runtime is not None
+        self.status.oom_killed = self.runtime.cgroup.stats().oom_kills > 0
+        code = self.runtime.wait()
+        self.log.close()
+        self.status.exit_code = code
+        self.status.finished = time.time()
+        self._give_back()
+        self.status.state = "exited"
+        self.status.pid = self.status.monitor = self.status.monitor_start = 0
+        if self.container.host.auto_remove:
+            self._release_rootfs()
+            self.engine.discard(self.container)
+        else:
+            self._save()
+        for client in list(self.clients.values()):
+            client.sender.put_frame(attach.exited(code))
+            _drain(client)
+
+    def _release_rootfs(self) -> None:
+        because("nothing may be mounted in a folder that is to be removed")
+        mount.umount2(f"{self.folder}/rootfs", mount.MNT_DETACH)
+
+    def _give_back(self) -> None:
+        """Network, cgroup, runtime state.  Each is tried; what fails is left to `Engine.recover`."""
+        actions: list[Callable[[], object]] = []
+        if self.network is not None:
+            network = self.network
+            actions.append(lambda: network.release(self.container.id))
+        if self.runtime is not None:
+            runtime = self.runtime
+            actions.append(lambda: runtime.delete(force=True))
+        for action in actions:
+            try:
+                action()
+            except (OSError, MinicontainerError) as error:
+                self.status.error = f"while cleaning up: {error}"
+
+    def _save(self) -> None:
+        records.save(f"{self.folder}/status.json", self.status)
+
+
+def launch(engine: Engine, container: records.Container) -> tuple[int, socket.socket]:
+    """Fork the monitor of ``container``; its process id, and the first client's end of a socket."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    because("a monitor for this container, which outlives this command")
+    pid = process.fork()
+    if pid == 0:
+        ours.close()
+        door.i_am("monitor")
+        Monitor(engine, container, theirs).run()
+    theirs.close()
+    return pid, ours
+
+
+def _listen(folder: str) -> socket.socket:
+    """attach.sock in ``folder``, however long that path is."""
+    os.makedirs(folder, 0o700, exist_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        path = f"/proc/self/fd/{fd}/attach.sock"
+        if os.path.lexists(path):
+            os.unlink(path)
+        listener.bind(path)
+        listener.listen(16)
+    finally:
+        os.close(fd)
+    return listener
+
+
+def _drain(client: Client) -> None:
+    """Send all that waits for a client, however slow it is, and close."""
+    try:
+        while not client.sender.flush():
+            select.select([], [client.socket], [])
+    except OSError:
+        return  # it has left; there is nobody to tell
+    finally:
+        client.socket.close()
+
+
+def _make_inside(root: int, path: str) -> None:
+    """mkdir -p of ``path`` inside the tree at ``root``: Docker makes a missing working directory."""
+    done = ""
+    for part in path.strip("/").split("/"):
+        parent = open_in_root(root, done or "/", os.O_PATH | os.O_DIRECTORY)
+        try:
+            os.mkdir(part, 0o755, dir_fd=parent)
+        except FileExistsError:
+            done = f"{done}/{part}"
+        else:
+            done = f"{done}/{part}"
+        finally:
+            os.close(parent)

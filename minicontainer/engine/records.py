@@ -1,0 +1,187 @@
+"""What the engine writes about a container, and where.
+
+::
+
+    ROOT/                              survives a reboot
+        containers/
+            <id>/
+                container.json         Container: what was asked for; written once, before the rename
+                status.json            Status: what became of it; replaced by its monitor
+                config.json            the OCI configuration; with rootfs/ this folder is the bundle
+                rootfs/                where the monitor mounts the root file system, seen by it alone
+                hosts hostname resolv.conf   bound into the container
+                log.json               what the program wrote (logs.py)
+                ...                    the writable layer, as the storage driver lays it out
+            .new-<id>/                 being made; renamed to <id> when it is whole
+            .names/<name>              symbolic link to ../<id>: a name is taken exactly once
+    RUN/                               a reboot may forget it
+        runtime/<id>/                  libcontainer's state
+        monitors/<id>/attach.sock      clients come here
+        locks/                         <id>, and "containers"
+
+Locks are taken in this order, and never the other way round: ``containers`` (making a container,
+taking a name), then a container's own, then the image store's, then the network's.
+
+A container runs if its status says so *and* the monitor named there lives (pid and start time).  If
+the monitor is gone, the status is a lie that `Engine` mends the next time it looks.
+"""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from minicontainer.errors import CorruptData
+from minicontainer.libcontainer.state import start_time
+from minicontainer.util import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+
+class Bind(msgspec.Struct, omit_defaults=True):
+    """One mount that was asked for.  ``type`` is bind or tmpfs; ``options`` are the OCI's."""
+
+    type: str
+    target: str
+    source: str = ""
+    options: list[str] = []
+
+
+class Ulimit(msgspec.Struct):
+    """``name`` as ulimit(1) without RLIMIT_; -1 is unlimited."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+class Config(msgspec.Struct, omit_defaults=True):
+    """What runs: Docker's Config."""
+
+    image: str = ""
+    hostname: str = ""
+    domainname: str = ""
+    user: str = ""
+    env: list[str] = []
+    entrypoint: list[str] = []
+    cmd: list[str] = []
+    working_dir: str = ""
+    labels: dict[str, str] = {}
+    tty: bool = False
+    open_stdin: bool = False
+    attach: bool = True
+    stop_signal: str = ""
+
+
+class HostConfig(msgspec.Struct, omit_defaults=True):
+    """What it may use of the host: Docker's HostConfig.  Sizes in bytes; 0 is no limit."""
+
+    network_mode: str = "bridge"
+    mounts: list[Bind] = []
+    memory: int = 0
+    memory_reservation: int = 0
+    memory_swap: int = 0
+    nano_cpus: int = 0
+    cpu_shares: int = 0
+    cpuset_cpus: str = ""
+    cpuset_mems: str = ""
+    pids_limit: int = 0
+    blkio_weight: int = 0
+    device_read_bps: list[tuple[str, int]] = []
+    device_write_bps: list[tuple[str, int]] = []
+    cap_add: list[str] = []
+    cap_drop: list[str] = []
+    privileged: bool = False
+    read_only: bool = False
+    ulimits: list[Ulimit] = []
+    init: bool = False
+    no_new_privileges: bool = False
+    oom_score_adj: int = 0
+    auto_remove: bool = False
+
+
+class Container(msgspec.Struct):
+    """container.json.  ``chain`` are the chain ids of the image's layers, lowest first; ``created``
+    in seconds since the epoch."""
+
+    id: str
+    name: str
+    created: float
+    image_id: str
+    chain: list[str]
+    driver: str
+    config: Config
+    host: HostConfig
+
+
+class Status(msgspec.Struct, omit_defaults=True):
+    """status.json.  ``state`` is created, running or exited; times in seconds since the epoch."""
+
+    state: str = "created"
+    pid: int = 0
+    exit_code: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    started: float = 0.0
+    finished: float = 0.0
+    monitor: int = 0
+    monitor_start: int = 0
+    network: dict[str, object] = {}
+
+
+class Folders:
+    """The paths below the two roots."""
+
+    def __init__(self, root: str, run: str) -> None:
+        self.root = root
+        self.run = run
+        self.containers = f"{root}/containers"
+        self.names = f"{root}/containers/.names"
+        self.runtime = f"{run}/runtime"
+        self.monitors = f"{run}/monitors"
+        self.locks = f"{run}/locks"
+
+    def make(self) -> None:
+        """Make the folders that every command needs."""
+        for path in (self.names, self.runtime, self.monitors, self.locks):
+            os.makedirs(path, 0o700, exist_ok=True)
+
+    def container(self, container_id: str) -> str:
+        """A container's own folder, which is its bundle."""
+        return f"{self.containers}/{container_id}"
+
+    def lock(self, name: str) -> files.Lock:
+        """The lock of a container, or ``containers``."""
+        return files.Lock(f"{self.locks}/{name}")
+
+
+def load_container(folder: str) -> Container:
+    """container.json of ``folder``.  Raises FileNotFoundError, CorruptData."""
+    return _load(f"{folder}/container.json", Container)
+
+
+def load_status(folder: str) -> Status:
+    """status.json of ``folder``.  Raises FileNotFoundError, CorruptData."""
+    return _load(f"{folder}/status.json", Status)
+
+
+def save(path: str, document: msgspec.Struct, *, sync: bool = True) -> None:
+    """Write a record as JSON."""
+    files.write_atomic(path, msgspec.json.encode(document), sync=sync)
+
+
+def monitored(status: Status) -> bool:
+    """Whether the monitor that the status names is alive."""
+    return bool(status.monitor) and start_time(status.monitor) == status.monitor_start
+
+
+def _load(path: str, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(files.read(path), type=kind)
+    except msgspec.DecodeError as error:
+        raise CorruptData(f"{path} is damaged: {error}") from None

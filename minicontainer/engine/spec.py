@@ -1,0 +1,248 @@
+"""The OCI configuration of a container: what was asked for, over Docker's defaults.
+
+Defaults are facts of Docker's (moby: oci/defaults.go, oci/caps): capabilities, mounts, devices,
+masked and read-only paths.  Where Docker leaves the choice to the host (cgroup namespace), ours is
+the private one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from minicontainer.engine.records import Bind, Config, Container, HostConfig
+from minicontainer.errors import InvalidConfig
+from minicontainer.libcontainer.init import INIT_ANNOTATION
+from minicontainer.linux import capabilities
+from minicontainer.oci import runtime as oci
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minicontainer.libcontainer.user import Account
+
+DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+CAPABILITIES = (
+    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
+    "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
+    "CAP_AUDIT_WRITE",
+)  # fmt: skip
+
+MASKED = (
+    "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+    "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+)  # fmt: skip
+READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+SHM_SIZE = 64 << 20
+CPU_PERIOD = 100_000  # microseconds, as Docker converts --cpus
+
+
+def build(container: Container, account: Account, folder: str, files: list[str]) -> oci.Spec:
+    """config.json of ``container``; ``files`` are the names in ``folder`` bound into /etc."""
+    host = container.host
+    config = container.config
+    return oci.Spec(
+        process=_process(config, host, account, container.id),
+        root=oci.Root(path="rootfs", readonly=host.read_only),
+        hostname=None if host.network_mode == "host" else config.hostname,
+        domainname=config.domainname or None,
+        mounts=_mounts(host, folder, files),
+        linux=_linux(container),
+        annotations={INIT_ANNOTATION: "true"} if host.init else {},
+    )
+
+
+def _process(config: Config, host: HostConfig, account: Account, container_id: str) -> oci.Process:
+    return oci.Process(
+        cwd=config.working_dir or "/",
+        args=[*config.entrypoint, *config.cmd],
+        env=_environment(config, account, container_id),
+        terminal=config.tty,
+        user=oci.User(uid=account.uid, gid=account.gid, additional_gids=account.additional_gids),
+        capabilities=_capability_sets(capability_list(host), account.uid),
+        rlimits=[oci.Rlimit(f"RLIMIT_{u.name.upper()}", u.soft, u.hard) for u in host.ulimits],
+        no_new_privileges=host.no_new_privileges,
+        oom_score_adj=host.oom_score_adj or None,
+    )
+
+
+def _environment(config: Config, account: Account, container_id: str) -> list[str]:
+    defaults = [DEFAULT_PATH, f"HOSTNAME={config.hostname}", f"HOME={account.home}"]
+    if config.tty:
+        defaults.append("TERM=xterm")
+    return merge_environment(defaults, config.env)
+
+
+def merge_environment(first: list[str], second: list[str]) -> list[str]:
+    """``NAME=value`` entries, a later one in the place of an earlier one of the same name."""
+    merged: dict[str, str] = {}
+    for entry in [*first, *second]:
+        merged[entry.partition("=")[0]] = entry
+    return list(merged.values())
+
+
+def capability_list(host: HostConfig) -> list[str]:
+    """Docker's default set, plus --cap-add, less --cap-drop; ALL is every one the kernel has.
+
+    Raises InvalidConfig for a name that is not a capability.
+    """
+    every = list(capabilities.NAMES[: capabilities.last() + 1])
+    add = {capability_name(name) for name in host.cap_add}
+    drop = {capability_name(name) for name in host.cap_drop}
+    if host.privileged:
+        return every
+    kept = set(every) if "ALL" in add else set(CAPABILITIES)
+    if "ALL" in drop:
+        kept = set()
+    kept = (kept - drop) | (add - {"ALL"})
+    return [name for name in every if name in kept]
+
+
+def capability_name(text: str) -> str:
+    """CAP_NET_ADMIN for ``net_admin``, ``NET_ADMIN``, ``cap_net_admin``; ALL stays."""
+    name = text.upper()
+    if name == "ALL":
+        return name
+    name = name if name.startswith("CAP_") else f"CAP_{name}"
+    if name not in capabilities.NUMBERS:
+        raise InvalidConfig(f"invalid capability {text!r}: see capabilities(7) for the names")
+    return name
+
+
+def _capability_sets(names: list[str], uid: int) -> oci.Capabilities:
+    # execve gives a root process its bounding set; an ordinary user starts with none (Docker 20.10+).
+    held = names if uid == 0 else []
+    return oci.Capabilities(bounding=names, effective=held, permitted=held)
+
+
+def _mounts(host: HostConfig, folder: str, files: list[str]) -> list[oci.Mount]:
+    kernel_access = "rw" if host.privileged else "ro"
+    safe = ["nosuid", "noexec", "nodev"]
+    mounts = [
+        oci.Mount("/proc", "proc", "proc", safe),
+        oci.Mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        oci.Mount(
+            "/dev/pts", "devpts", "devpts",
+            ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        ),
+        oci.Mount("/sys", "sysfs", "sysfs", [*safe, kernel_access]),
+        oci.Mount("/sys/fs/cgroup", "cgroup", "cgroup", [*safe, "relatime", kernel_access]),
+        oci.Mount("/dev/mqueue", "mqueue", "mqueue", safe),
+        oci.Mount("/dev/shm", "tmpfs", "shm", [*safe, "mode=1777", f"size={SHM_SIZE}"]),
+    ]  # fmt: skip
+    given = {bind.target.rstrip("/") for bind in host.mounts}
+    etc = [
+        oci.Mount(f"/etc/{name}", "bind", f"{folder}/{name}", ["rbind", "rprivate"])
+        for name in files
+        if f"/etc/{name}" not in given
+    ]
+    defaults = [mount for mount in mounts if mount.destination not in given]
+    # Shorter targets first: a mount at /a must not cover one at /a/b.
+    asked = sorted((_asked(bind) for bind in host.mounts), key=lambda mount: mount.destination.count("/"))
+    return defaults + etc + asked
+
+
+def _asked(bind: Bind) -> oci.Mount:
+    if bind.type == "tmpfs":
+        return oci.Mount(bind.target, "tmpfs", "tmpfs", ["nosuid", "nodev", "noexec", *bind.options])
+    options = list(bind.options)
+    if not {"bind", "rbind"} & set(options):
+        options.insert(0, "rbind")
+    return oci.Mount(bind.target, "bind", bind.source, options)
+
+
+def _linux(container: Container) -> oci.Linux:
+    host = container.host
+    kinds = ["mount", "pid", "ipc", "cgroup"]
+    if host.network_mode != "host":
+        kinds += ["network", "uts"]
+    return oci.Linux(
+        namespaces=[oci.Namespace(kind) for kind in kinds],
+        devices=host_devices() if host.privileged else [],
+        cgroups_path=f"/minicontainer/{container.id}",
+        resources=resources(host),
+        rootfs_propagation=_propagation(host),
+        masked_paths=[] if host.privileged else list(MASKED),
+        readonly_paths=[] if host.privileged else list(READONLY),
+    )
+
+
+def _propagation(host: HostConfig) -> str | None:
+    asked = {option for bind in host.mounts for option in bind.options}
+    if asked & {"shared", "rshared"}:
+        return "shared"
+    return "rslave" if asked & {"slave", "rslave"} else None
+
+
+def resources(host: HostConfig) -> oci.Resources:
+    """The limits in the specification's units."""
+    memory = oci.Memory(
+        limit=host.memory or None,
+        reservation=host.memory_reservation or None,
+        # Docker: memory and as much swap again, unless told otherwise.
+        swap=host.memory_swap or (host.memory * 2 if host.memory else None),
+    )
+    cpu = oci.CPU(
+        shares=host.cpu_shares or None,
+        quota=host.nano_cpus * CPU_PERIOD // 10**9 if host.nano_cpus else None,
+        period=CPU_PERIOD if host.nano_cpus else None,
+        cpus=host.cpuset_cpus or None,
+        mems=host.cpuset_mems or None,
+    )
+    block = oci.BlockIO(
+        weight=host.blkio_weight or None,
+        throttle_read_bps_device=[_throttle(*entry) for entry in host.device_read_bps],
+        throttle_write_bps_device=[_throttle(*entry) for entry in host.device_write_bps],
+    )
+    return oci.Resources(
+        devices=_device_rules(host),
+        memory=memory if host.memory or host.memory_reservation or host.memory_swap else None,
+        cpu=cpu if cpu != oci.CPU() else None,
+        pids=oci.Pids(host.pids_limit) if host.pids_limit else None,
+        block_io=block if block != oci.BlockIO() else None,
+    )
+
+
+def _throttle(path: str, rate: int) -> oci.ThrottleDevice:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise InvalidConfig(f"device {path}: {error.strerror}") from None
+    if not stat.S_ISBLK(status.st_mode):
+        raise InvalidConfig(f"{path} is not a block device")
+    return oci.ThrottleDevice(os.major(status.st_rdev), os.minor(status.st_rdev), rate)
+
+
+def _device_rules(host: HostConfig) -> list[oci.DeviceRule]:
+    if host.privileged:
+        return [oci.DeviceRule(allow=True, access="rwm")]
+    # The devices that every container has are allowed by the runtime.
+    return [oci.DeviceRule(allow=False, access="rwm")]
+
+
+def host_devices() -> list[oci.Device]:
+    """Every device node in the host's /dev, for --privileged; not terminals, which are the container's own."""
+    skipped = {"pts", "shm", "mqueue", "fd", "console", "ptmx", ".udev"}
+    found: list[oci.Device] = []
+    _collect("/dev", skipped, found)
+    return found
+
+
+def _collect(folder: str, skipped: set[str], found: list[oci.Device]) -> None:
+    for entry in os.scandir(folder):
+        if entry.name in skipped or entry.is_symlink():
+            continue
+        if entry.is_dir():
+            _collect(entry.path, skipped, found)
+            continue
+        status = entry.stat()
+        kind = "c" if stat.S_ISCHR(status.st_mode) else "b" if stat.S_ISBLK(status.st_mode) else ""
+        if kind:
+            found.append(
+                oci.Device(
+                    kind, entry.path, os.major(status.st_rdev), os.minor(status.st_rdev),
+                    stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid,
+                )
+            )  # fmt: skip
