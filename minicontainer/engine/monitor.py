@@ -21,7 +21,6 @@ status, network, cgroup, and only then the clients are told.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
 import time
@@ -31,11 +30,12 @@ import msgspec
 from minicontainer import errors
 from minicontainer.engine import attach, logs, records, spec
 from minicontainer.engine.records import Status
+from minicontainer.engine.session import Client, Session, drain
 from minicontainer.errors import MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.state import start_time
 from minicontainer.libcontainer.user import lookup
-from minicontainer.linux import door, mount, namespaces, process, terminal
+from minicontainer.linux import door, mount, namespaces, process
 from minicontainer.linux.door import because
 from minicontainer.linux.openat2 import open_in_root
 from minicontainer.oci.runtime import dump
@@ -49,21 +49,7 @@ if TYPE_CHECKING:
     from minicontainer.network.bridge import BridgeNetwork
     from minicontainer.network.record import Endpoint
 
-# A client that reads slowly slows the program, as a full pipe would; the log is written first.
-BACKLOG = 1 << 20
 BOUND_FILES = ("hostname", "hosts", "resolv.conf")
-
-
-class Client:
-    """One attached client."""
-
-    __slots__ = ("decoder", "sender", "socket")
-
-    def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        self.socket = connection
-        self.decoder = attach.Decoder()
-        self.sender = attach.Sender(connection.fileno())
 
 
 class Monitor:
@@ -74,14 +60,8 @@ class Monitor:
         self.container = container
         self.folder = engine.folders.container(container.id)
         self.status = Status()
-        self.clients: dict[int, Client] = {}
         self.starter = client
-        self.outputs: dict[int, str] = {}
-        self.stdin = -1
-        self.stdin_queue: list[memoryview] = []
-        self.stdin_ended = False
-        self.console = -1
-        self.poll = select.epoll()
+        self.session = Session(self._signal)
         self.runtime: Runtime | None = None
         self.network: BridgeNetwork | None = None
 
@@ -94,7 +74,8 @@ class Monitor:
             except Exception as error:
                 self._fail(error)
                 return
-            self._serve()
+            assert self.runtime is not None
+            self.session.serve(self.runtime.pidfd)
             self._finish()
         finally:
             os._exit(0)
@@ -119,27 +100,28 @@ class Monitor:
         self.engine.driver(self.container.driver).mount(self.folder, self.container.chain, rootfs)
         self._configure(rootfs)
         inner = self._open_streams()
-        self.log = logs.Writer(f"{self.folder}/log.json")
+        self.session.log = self.log = logs.Writer(f"{self.folder}/log.json")
         try:
             self.runtime = Runtime.create(
                 self.container.id,
                 self.folder,
                 self.engine.folders.runtime,
                 stdio=inner,
-                on_console=self._take_console,
+                on_console=self.session.take_console,
                 prepare=self._attach_network,
                 die_with_parent=True,
             )
         finally:
             for fd in set(inner):
                 os.close(fd)
-        self.listener = _listen(f"{self.engine.folders.monitors}/{self.container.id}")
+        self.session.listener = _listen(f"{self.engine.folders.monitors}/{self.container.id}")
         self.runtime.start()
         self.status.state = "running"
         self.status.pid = self.runtime.record.pid
         self.status.started = time.time()
         self._save()
-        self._welcome(self.starter)
+        self.session.facts = {"id": self.container.id, "pid": self.status.pid}
+        self.session.welcome(self.starter)
         self._drop_own_streams()
 
     def _configure(self, rootfs: str) -> None:
@@ -177,27 +159,17 @@ class Monitor:
         return {"hostname": network.hostname(name), "hosts": hosts, "resolv.conf": own_resolver}
 
     def _open_streams(self) -> tuple[int, int, int]:
-        """The program's ends of its standard streams; ours are kept."""
         if self.container.config.tty:
             null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
             return null, null, null
-        if self.container.config.open_stdin:
-            stdin, self.stdin = os.pipe2(os.O_CLOEXEC)
-            os.set_blocking(self.stdin, False)
-        else:
-            stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        inner = [stdin]
-        for stream in ("stdout", "stderr"):
-            ours, theirs = os.pipe2(os.O_CLOEXEC)
-            os.set_blocking(ours, False)
-            self.outputs[ours] = stream
-            inner.append(theirs)
-        return inner[0], inner[1], inner[2]
+        return self.session.open_pipes(stdin=self.container.config.open_stdin)
 
-    def _take_console(self, master: int) -> None:
-        os.set_blocking(master, False)
-        self.console = self.stdin = master
-        self.outputs[master] = "stdout"
+    def _signal(self, number: int) -> None:
+        assert self.runtime is not None
+        try:
+            self.runtime.kill(number)
+        except MinicontainerError:
+            return  # it has just ended; its status follows
 
     def _attach_network(self, pid: int) -> None:
         if self.container.host.network_mode != "bridge":
@@ -224,181 +196,14 @@ class Monitor:
             self.engine.discard(self.container)
         client = Client(self.starter)
         client.sender.put_frame(attach.failed(errors.to_wire(error)))
-        _drain(client)
-
-    # -- serving
-
-    def _serve(self) -> None:
-        assert self.runtime is not None
-        for fd in self.outputs:
-            self.poll.register(fd, select.EPOLLIN)
-        self.poll.register(self.runtime.pidfd, select.EPOLLIN)
-        self.poll.register(self.listener.fileno(), select.EPOLLIN)
-        ended = False
-        while not ended:
-            for fd, events in self.poll.poll():
-                if fd == self.runtime.pidfd:
-                    ended = True
-                elif fd == self.listener.fileno():
-                    self._welcome(self.listener.accept()[0])
-                elif fd in self.outputs:
-                    self._read_output(fd)
-                elif fd == self.stdin:
-                    self._feed()
-                elif fd in self.clients:
-                    self._serve_client(self.clients[fd], events)
-        # The kernel has ended every process of the pid namespace; what they wrote is in the pipes.
-        for fd in list(self.outputs):
-            while fd in self.outputs and self._read_output(fd):
-                pass
-
-    def _welcome(self, connection: socket.socket) -> None:
-        client = Client(connection)
-        self.clients[connection.fileno()] = client
-        self.poll.register(connection.fileno(), select.EPOLLIN)
-        client.sender.put_frame(attach.started({"id": self.container.id, "pid": self.status.pid}))
-        self._flush(client)
-
-    def _read_output(self, fd: int) -> bool:
-        try:
-            data = os.read(fd, attach.CHUNK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            data = b""  # EIO: the last process closed its side of the terminal
-        if not data:
-            self._close_output(fd)
-            return False
-        stream = self.outputs[fd]
-        self.log.write(stream, data)
-        kind = attach.STDOUT if stream == "stdout" else attach.STDERR
-        for client in list(self.clients.values()):
-            client.sender.put(kind, data)
-            self._flush(client)
-        return True
-
-    def _close_output(self, fd: int) -> None:
-        del self.outputs[fd]
-        if fd == self.stdin:
-            # A terminal's master: programs may open the slave again, so it stays open for writing.
-            self.poll.unregister(fd)
-            return
-        self.poll.unregister(fd)
-        os.close(fd)
-
-    def _flush(self, client: Client) -> None:
-        """Send what waits; a client that is gone is forgotten, a slow one is waited for."""
-        try:
-            done = client.sender.flush()
-            while client.sender.pending > BACKLOG:
-                select.select([], [client.socket], [])
-                done = client.sender.flush()
-        except OSError:
-            self._forget(client)
-            return
-        events = select.EPOLLIN if done else select.EPOLLIN | select.EPOLLOUT
-        self.poll.modify(client.socket.fileno(), events)
-
-    def _forget(self, client: Client) -> None:
-        fd = client.socket.fileno()
-        if fd in self.clients:
-            del self.clients[fd]
-            self.poll.unregister(fd)
-            client.socket.close()
-
-    def _serve_client(self, client: Client, events: int) -> None:
-        if events & select.EPOLLOUT:
-            self._flush(client)
-        if not events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
-            return
-        try:
-            frames = client.decoder.receive(client.socket.fileno())
-        except BlockingIOError:
-            return
-        except (OSError, MinicontainerError):
-            self._forget(client)
-            return
-        for kind, payload in frames:
-            self._obey(kind, bytes(payload))
-        if client.decoder.ended or any(kind == attach.DETACH for kind, _ in frames):
-            self._forget(client)
-
-    def _obey(self, kind: int, payload: bytes) -> None:
-        assert self.runtime is not None
-        if kind == attach.STDIN and self.stdin >= 0 and not self.stdin_ended:
-            self.stdin_queue.append(memoryview(payload))
-            self._feed()
-        elif kind == attach.STDIN_EOF:
-            self.stdin_ended = True
-            self._feed()
-        elif kind == attach.RESIZE and self.console >= 0:
-            terminal.set_size(self.console, *attach.read_resize(payload))
-        elif kind == attach.SIGNAL:
-            self._signal(attach.read_signal(payload))
-
-    def _signal(self, number: int) -> None:
-        assert self.runtime is not None
-        try:
-            self.runtime.kill(number)
-        except MinicontainerError:
-            return  # it has just ended; its status follows
-
-    def _feed(self) -> None:
-        """Pass on what clients typed; while the program does not read, no client is read either."""
-        if self.stdin < 0:
-            return
-        while self.stdin_queue:
-            try:
-                count = os.write(self.stdin, self.stdin_queue[0])
-            except BlockingIOError:
-                self._wait_for_reader()
-                return
-            except OSError:
-                self.stdin_queue.clear()
-                self._close_stdin()
-                return
-            rest = self.stdin_queue[0][count:]
-            self.stdin_queue[:1] = [rest] if rest else []
-        self._resume_clients()
-        if self.stdin_ended:
-            self._close_stdin()
-
-    def _wait_for_reader(self) -> None:
-        self._watch_stdin(select.EPOLLOUT)
-        for client in self.clients.values():
-            self.poll.modify(client.socket.fileno(), select.EPOLLOUT if client.sender.pending else 0)
-
-    def _resume_clients(self) -> None:
-        self._watch_stdin(0)
-        for client in self.clients.values():
-            out = select.EPOLLOUT if client.sender.pending else 0
-            self.poll.modify(client.socket.fileno(), select.EPOLLIN | out)
-
-    def _watch_stdin(self, events: int) -> None:
-        if self.stdin == self.console:
-            if self.stdin in self.outputs:
-                self.poll.modify(self.stdin, select.EPOLLIN | events)
-            return
-        try:
-            self.poll.modify(self.stdin, events)
-        except FileNotFoundError:
-            self.poll.register(self.stdin, events)
-
-    def _close_stdin(self) -> None:
-        if self.stdin == self.console:
-            # A terminal has no end of file; its line discipline makes one of this character.
-            if self.stdin_ended:
-                self.stdin_ended = False
-                os.write(self.stdin, b"\x04")
-            return
-        os.close(self.stdin)
-        self.stdin = -1
+        drain(client)
 
     # -- the end
 
     def _finish(self) -> None:
         assert self.runtime is not None
-        self.status.oom_killed = self.runtime.cgroup.stats().oom_kills > 0
+        memory = self.runtime.cgroup.stats().memory
+        self.status.oom_killed = memory is not None and memory.oom_kills > 0
         code = self.runtime.wait()
         self.log.close()
         self.status.exit_code = code
@@ -411,9 +216,7 @@ class Monitor:
             self.engine.discard(self.container)
         else:
             self._save()
-        for client in list(self.clients.values()):
-            client.sender.put_frame(attach.exited(code))
-            _drain(client)
+        self.session.farewell(attach.exited(code))
 
     def _release_rootfs(self) -> None:
         because("nothing may be mounted in a folder that is to be removed")
@@ -465,17 +268,6 @@ def _listen(folder: str) -> socket.socket:
     finally:
         os.close(fd)
     return listener
-
-
-def _drain(client: Client) -> None:
-    """Send all that waits for a client, however slow it is, and close."""
-    try:
-        while not client.sender.flush():
-            select.select([], [client.socket], [])
-    except OSError:
-        return  # it has left; there is nobody to tell
-    finally:
-        client.socket.close()
 
 
 def _make_inside(root: int, path: str) -> None:

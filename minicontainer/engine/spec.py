@@ -100,6 +100,11 @@ def capability_list(host: HostConfig) -> list[str]:
     return [name for name in every if name in kept]
 
 
+def exec_capabilities(host: HostConfig, uid: int, *, privileged: bool) -> oci.Capabilities:
+    """The sets of one more process in the container; all of them for a privileged one."""
+    return _capability_sets(capability_list(HostConfig(privileged=True) if privileged else host), uid)
+
+
 def capability_name(text: str) -> str:
     """CAP_NET_ADMIN for ``net_admin``, ``NET_ADMIN``, ``cap_net_admin``; ALL stays."""
     name = text.upper()

@@ -1,0 +1,126 @@
+"""``exec``: one more process in a running container.
+
+Without a terminal the process has the caller's own streams and the caller waits for it: nothing is
+between them.  With a terminal a session stands between, as a monitor does for the container, so that
+the process lives on when the caller is killed; so it does detached (``-d``).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+import msgspec
+
+from minicontainer import errors
+from minicontainer.engine import attach, spec
+from minicontainer.engine.engine import Engine, Found
+from minicontainer.engine.session import Client, Session, drain
+from minicontainer.errors import MinicontainerError
+from minicontainer.libcontainer.container import Container as Runtime
+from minicontainer.libcontainer.user import lookup
+from minicontainer.linux import door, pidfd, process
+from minicontainer.linux.door import because
+from minicontainer.oci.runtime import Process, User, load_spec
+from minicontainer.util import files
+
+
+class Options(msgspec.Struct):
+    """What `exec` was asked for; empty means as the container has it."""
+
+    args: list[str]
+    env: list[str] = []
+    working_dir: str = ""
+    user: str = ""
+    tty: bool = False
+    stdin: bool = False
+    privileged: bool = False
+
+
+def configure(engine: Engine, found: Found, options: Options) -> Process:
+    """The process as the specification describes it.  Raises NotFound for an unknown user."""
+    document = load_spec(files.read(f"{engine.folders.container(found.container.id)}/config.json"))
+    assert document.process is not None
+    own = document.process
+    # A magic link: the container's root as its init sees it, whatever its image has in /proc.
+    root = os.open(f"/proc/{found.status.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        account = lookup(root, options.user or found.container.config.user)
+    finally:
+        os.close(root)
+    env = [entry for entry in own.env if not entry.startswith("HOME=")] if options.user else own.env
+    defaults = [f"HOME={account.home}", *(["TERM=xterm"] if options.tty else [])]
+    return Process(
+        cwd=options.working_dir or own.cwd,
+        args=options.args,
+        env=spec.merge_environment(spec.merge_environment(defaults, env), options.env),
+        terminal=options.tty,
+        user=User(uid=account.uid, gid=account.gid, additional_gids=account.additional_gids),
+        capabilities=spec.exec_capabilities(found.container.host, account.uid, privileged=options.privileged),
+        rlimits=own.rlimits,
+        no_new_privileges=own.no_new_privileges and not options.privileged,
+    )
+
+
+def run(engine: Engine, found: Found, options: Options) -> int:
+    """Start the process on the caller's streams and wait for it; its exit code."""
+    config = configure(engine, found, options)
+    stdin = 0 if options.stdin else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    joined = engine.runtime(found).exec(config, (stdin, 1, 2))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, lambda n, frame: _pass_on(joined.pid, n))
+    return process.wait(joined.pid)
+
+
+def _pass_on(pid: int, number: int) -> None:
+    try:
+        process.kill(pid, number)
+    except ProcessLookupError:
+        return  # it has just ended; the wait tells
+
+
+def launch(engine: Engine, found: Found, options: Options) -> socket.socket:
+    """Start the process in a session of its own; a client's socket, as `Engine.start` gives one."""
+    config = configure(engine, found, options)
+    runtime = engine.runtime(found)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    because("a session for this process, which outlives this command")
+    if process.fork() == 0:
+        ours.close()
+        door.i_am("session")
+        _live(runtime, config, options, theirs)
+    theirs.close()
+    return ours
+
+
+def _live(runtime: Runtime, config: Process, options: Options, starter: socket.socket) -> None:
+    """The session's whole life; does not return."""
+    try:
+        process.setsid()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        pid = -1
+        session = Session(lambda number: _pass_on(pid, number))
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        inner = (null, null, null) if options.tty else session.open_pipes(stdin=options.stdin)
+        try:
+            joined = runtime.exec(config, inner)
+        except (OSError, MinicontainerError) as error:
+            client = Client(starter)
+            client.sender.put_frame(attach.failed(errors.to_wire(error)))
+            drain(client)
+            return
+        for fd in {*inner} - {null}:
+            os.close(fd)
+        pid = joined.pid
+        if joined.console >= 0:
+            session.take_console(joined.console)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
+        session.facts = {"pid": pid}
+        session.welcome(starter)
+        session.serve(pidfd.pidfd_open(pid))
+        session.farewell(attach.exited(process.wait(pid)))
+    finally:
+        os._exit(0)
