@@ -28,9 +28,7 @@ def openat2(dirfd: int, path: bytes, flags: int, resolve: int, mode: int = 0) ->
     EAGAIN when something was renamed meanwhile and ``..`` could not be trusted.
     """
     how = _OpenHow(flags, mode, resolve)
-    return libc.syscall(
-        libc.SYS_OPENAT2, dirfd, path, ctypes.byref(how), ctypes.sizeof(how), path=path
-    )
+    return libc.syscall(libc.SYS_OPENAT2, dirfd, path, ctypes.byref(how), ctypes.sizeof(how), path=path)
 
 
 def open_in_root(root: int, path: str, flags: int) -> int:

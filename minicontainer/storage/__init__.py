@@ -1,0 +1,60 @@
+"""Layers on disk and the container's writable one: two drivers behind one contract (driver.py).
+
+The driver is probed once per root: the answer, with the kernel and device it holds for, is kept in
+``ROOT/layers/driver``.
+"""
+
+from __future__ import annotations
+
+import os
+
+from minicontainer.errors import Unsupported, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minicontainer.storage.driver import Driver
+
+NAMES = ("overlay", "vfs")
+
+
+def driver(root: str, name: str | None = None) -> Driver:
+    """The driver ``name`` on ``root``; without a name, overlay where it works, else vfs."""
+    if name is None:
+        name = _remembered(root)
+    if name == "overlay":
+        from minicontainer.storage.overlay import Overlay
+
+        return Overlay(root)
+    if name == "vfs":
+        from minicontainer.storage.vfs import Vfs
+
+        return Vfs(root)
+    raise UsageError(f"unknown storage driver {name!r}: choose one of {', '.join(NAMES)}")
+
+
+def _remembered(root: str) -> str:
+    from minicontainer.util.files import read, write_atomic
+
+    path = os.path.join(root, "layers", "driver")
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    holds_for = f"{os.uname().release} {os.stat(root).st_dev}"
+    try:
+        name, _, held_for = read(path).decode(errors="replace").strip().partition(" ")
+        if held_for == holds_for and name in NAMES:
+            return name
+    except FileNotFoundError:
+        pass  # the first time on this root
+    from minicontainer.storage.probe import why_not_overlay
+
+    name = "vfs" if why_not_overlay(root) else "overlay"
+    write_atomic(path, f"{name} {holds_for}\n".encode())
+    return name
+
+
+def require(root: str, name: str) -> None:
+    """Unsupported, with the reason, if driver ``name`` cannot work on ``root``."""
+    from minicontainer.storage.probe import why_not_overlay
+
+    reason = why_not_overlay(root) if name == "overlay" else None
+    if reason:
+        raise Unsupported(f"the overlay storage driver does not work on {root}: {reason}")

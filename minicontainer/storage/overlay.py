@@ -1,0 +1,204 @@
+"""The overlay driver: layers stay where they are and overlayfs stacks them (overlayfs.rst).
+
+::
+
+    containers/ID/upper    the writable layer
+    containers/ID/work     overlay's own, on the same file system
+    containers/ID/lower    an empty folder, only for an image without layers
+
+    mount  lowerdir=TOP:...:BOTTOM  upperdir=upper  workdir=work
+
+In a layer, as in ``upper``, a deleted name is a character device 0/0 and a folder that hides those
+below has the attribute ``trusted.overlay.opaque`` = "y".  (Linux 6.7 also reads whiteouts that are
+attributes of empty files; it never writes them, and neither do we.)  An archive's own
+``trusted.overlay.*`` attributes are stored escaped, else a layer could point into other folders.
+
+How the layers are named to the kernel, in the order of preference:
+
+- mount(2), whose options must fit into one page: about 40 layers;
+- fsconfig(2) ``lowerdir+`` (Linux 6.5): as many as overlay takes, 500;
+- mount(2) with ``/proc/self/fd/N``, for older kernels: about 200.
+
+Options are given even where they are the default, because a kernel may be built with others and
+commit reads ``upper`` as it is: no redirected folders, no files without their data.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from minicontainer.errors import Unsupported
+from minicontainer.linux import mount as linux_mount
+from minicontainer.linux.door import because
+from minicontainer.storage import changes as differences
+from minicontainer.storage.driver import Layer, LayerFolder, copy_root
+from minicontainer.storage.tree import OVERLAY_XATTR, remove_tree, usage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_LAYERS = 500  # OVL_MAX_STACK, fs/overlayfs/super.c
+OPTIONS = ("index=off", "metacopy=off", "redirect_dir=off")
+_WHY = "stack the image's layers, read-only, under the container's own writable one"
+
+
+class OverlayLayer(Layer):
+    """Deletions become overlay's marks; members of this layer are left alone by them."""
+
+    __slots__ = ("_whiteouts",)
+
+    xattr_escape = (OVERLAY_XATTR, OVERLAY_XATTR + "overlay.")
+
+    def fill(self, parent: str | None) -> None:
+        """Only the root's attributes."""
+        self._whiteouts: set[bytes] = set()
+        super().fill(parent)
+
+    def placed(self, dirfd: int, name: bytes, path: bytes, *, folder: bool) -> None:
+        """A folder that took the place of a whiteout must still hide the one below."""
+        if path in self._whiteouts:
+            self._whiteouts.discard(path)
+            if folder:
+                _set_opaque(f"/proc/self/fd/{dirfd}/".encode() + name)
+
+    def whiteout(self, dirfd: int, name: bytes, path: bytes) -> None:
+        """Put a character device 0/0 there, unless this layer has its own file of that name."""
+        if not self.has_parent:
+            return
+        try:
+            os.mknod(name, stat.S_IFCHR, 0, dir_fd=dirfd)
+            self._whiteouts.add(path)
+        except FileExistsError:
+            status = os.stat(name, dir_fd=dirfd, follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                _set_opaque(f"/proc/self/fd/{dirfd}/".encode() + name)
+
+    def opaque(self, dirfd: int, path: bytes) -> None:
+        """Mark the folder."""
+        if self.has_parent:
+            _set_opaque(f"/proc/self/fd/{dirfd}".encode())
+
+
+def _set_opaque(path: bytes) -> None:
+    os.setxattr(path, OVERLAY_XATTR + "opaque", b"y")
+
+
+class Overlay(LayerFolder):
+    """See the file's docstring."""
+
+    name = "overlay"
+    layer = OverlayLayer
+
+    def prepare(self, folder: str, chain: list[str]) -> None:
+        """Make ``upper``, whose attributes become those of the container's root, and ``work``."""
+        upper = os.path.join(folder, "upper")
+        os.mkdir(upper, 0o755)
+        os.mkdir(os.path.join(folder, "work"), 0o700)
+        if chain:
+            copy_root(self.layer_path(chain[-1]), upper)
+        else:
+            os.mkdir(os.path.join(folder, "lower"), 0o755)
+
+    def mount(self, folder: str, chain: list[str], target: str) -> None:
+        """Mount the stack at ``target``.  Unsupported if it is too high for this kernel."""
+        lowers = self._lowers(folder, chain)
+        if len(lowers) > MAX_LAYERS:
+            raise Unsupported(f"the image has {len(lowers)} layers; overlay takes {MAX_LAYERS}")
+        page = os.sysconf("SC_PAGE_SIZE")
+        data = _data(folder, [_escape(path) for path in lowers])
+        if len(data) < page:
+            because(_WHY)
+            linux_mount.mount("overlay", target, "overlay", 0, data)
+        elif not _mount_by_fsconfig(folder, lowers, target):
+            _mount_by_descriptor(folder, lowers, target, page)
+
+    def changes(self, folder: str, chain: list[str]) -> Iterator[differences.Change]:
+        """Read from ``upper``, also while it is mounted."""
+        lowers = [os.fsencode(path) for path in self._lowers(folder, chain)]
+        return differences.find_changes(os.fsencode(os.path.join(folder, "upper")), lowers, overlay=True)
+
+    def usage(self, folder: str) -> tuple[int, int]:
+        """Bytes and inodes of ``upper``."""
+        return usage(os.path.join(folder, "upper"))
+
+    def remove(self, folder: str) -> None:
+        """Remove ``upper``, ``work`` and ``lower``; nothing may be mounted from them."""
+        for name in ("upper", "work", "lower"):
+            remove_tree(os.path.join(folder, name))
+
+    def _lowers(self, folder: str, chain: list[str]) -> list[str]:
+        """The folders below ``upper``, topmost first, as overlay wants them."""
+        return [self.layer_path(c) for c in reversed(chain)] or [os.path.join(folder, "lower")]
+
+
+def _escape(path: str) -> str:
+    for special in "\\:,":
+        path = path.replace(special, "\\" + special)
+    return path
+
+
+def _data(folder: str, lowers: list[str]) -> bytes:
+    upper, work = (_escape(os.path.join(folder, name)) for name in ("upper", "work"))
+    options = (f"lowerdir={':'.join(lowers)}", f"upperdir={upper}", f"workdir={work}", *OPTIONS)
+    return os.fsencode(",".join(options))
+
+
+def _mount_by_fsconfig(folder: str, lowers: list[str], target: str) -> bool:
+    """Mount by the file-descriptor calls; False where the kernel lacks them or ``lowerdir+``."""
+    from minicontainer.linux import mountfd
+
+    try:
+        context = mountfd.fsopen("overlay")
+    except OSError as error:
+        if error.errno == errno.ENOSYS:
+            return False
+        raise
+    try:
+        try:
+            configure(context, folder, lowers)
+        except OSError as error:
+            if error.errno == errno.EINVAL and error.filename == "lowerdir+":
+                return False
+            raise
+        mount = mountfd.fsmount(context)
+    finally:
+        os.close(context)
+    try:
+        because(_WHY)
+        mountfd.move_mount(mount, "", mountfd.AT_FDCWD, target, mountfd.MOVE_MOUNT_F_EMPTY_PATH)
+    finally:
+        os.close(mount)
+    return True
+
+
+def configure(context: int, folder: str, lowers: list[str]) -> None:
+    """Give a context of fsopen(2) its layers and have the kernel make the file system."""
+    from minicontainer.linux.mountfd import FSCONFIG_CMD_CREATE, FSCONFIG_SET_STRING, fsconfig
+
+    for path in lowers:
+        fsconfig(context, FSCONFIG_SET_STRING, "lowerdir+", path)
+    fsconfig(context, FSCONFIG_SET_STRING, "upperdir", os.path.join(folder, "upper"))
+    fsconfig(context, FSCONFIG_SET_STRING, "workdir", os.path.join(folder, "work"))
+    for option in OPTIONS:
+        key, _, value = option.partition("=")
+        fsconfig(context, FSCONFIG_SET_STRING, key, value)
+    fsconfig(context, FSCONFIG_CMD_CREATE)
+
+
+def _mount_by_descriptor(folder: str, lowers: list[str], target: str, page: int) -> None:
+    opened: list[int] = []
+    try:
+        opened.extend(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in lowers)
+        data = _data(folder, [f"/proc/self/fd/{fd}" for fd in opened])
+        if len(data) >= page:
+            raise Unsupported(
+                f"the image has {len(lowers)} layers, too many for one mount call; Linux 6.5 can name more"
+            )
+        because(_WHY)
+        linux_mount.mount("overlay", target, "overlay", 0, data)
+    finally:
+        for fd in opened:
+            os.close(fd)
