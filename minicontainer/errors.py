@@ -33,6 +33,7 @@ class MinicontainerError(Exception):
     """An error with a message for people; ``exit_code`` is what the command ends with."""
 
     exit_code = 125
+    step: dict[str, Any] | None = None  # the kernel call behind it, as an OSError's (linux/door.py)
 
 
 class UsageError(MinicontainerError):

@@ -7,6 +7,7 @@ a module, as it would for a run.
 
 from __future__ import annotations
 
+import errno
 import os
 
 import msgspec
@@ -246,7 +247,7 @@ def _try_rules() -> None:
         with netlink.start_nft(rules, nothing):
             return
     except MinicontainerError as error:
-        raise OSError(71, str(error)) from None  # EPROTO: the reason is in the words
+        raise OSError(errno.EPROTO, str(error)) from None  # the reason is in the words
     finally:
         os.close(nothing)
 

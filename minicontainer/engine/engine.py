@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import time
+from contextlib import suppress
 
 from minicontainer.engine import names, records
 from minicontainer.engine.records import Container, Folders, HostConfig, Status
@@ -27,7 +28,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
-    from minicontainer.image.store import Image, ImageStore
+    from minicontainer.image.model import Image
+    from minicontainer.image.store import ImageStore
     from minicontainer.network.bridge import BridgeNetwork
     from minicontainer.storage.driver import Driver
 
@@ -154,6 +156,7 @@ class Engine:
         container.config.hostname = container.config.hostname or host_name
         if container.name:
             self._refuse_taken(container.name)
+        temporary.sweep(self.folders.containers)  # what killed commands left half-made
         folder, fd = temporary.new_folder(self.folders.containers)
         try:
             driver.prepare(folder, container.chain)
@@ -282,10 +285,8 @@ class Engine:
             self.discard(found.container)
 
     def _kill_for_removal(self, found: Found) -> None:
-        try:
+        with suppress(MinicontainerError):  # it may have just ended by itself
             Runtime.load(found.container.id, self.folders.runtime).kill(signal.SIGKILL)
-        except MinicontainerError:
-            pass  # noqa: S110 - it has just ended by itself
         self.wait(found, -1)
 
     def discard(self, container: Container) -> None:
@@ -348,10 +349,6 @@ class Engine:
         remove_tree(f"{self.folders.runtime}/{container.id}")
         if container.host.network_mode == "bridge":
             self.bridge().release(container.id)
-
-    def sweep(self) -> None:
-        """Remove what killed commands left half-made in the container folder."""
-        temporary.sweep(self.folders.containers)
 
 
 def _stop_signal(container: Container) -> int:

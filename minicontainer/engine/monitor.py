@@ -152,7 +152,8 @@ class Monitor:
         name = self.container.config.hostname
         own_resolver = network.host_resolv_conf()
         if self.container.host.network_mode == "host":
-            hosts = files.read("/etc/hosts").decode() if os.path.exists("/etc/hosts") else network.hosts(name, None)
+            own = os.path.exists("/etc/hosts")
+            hosts = files.read("/etc/hosts").decode() if own else network.hosts(name, None)
         else:
             hosts = network.hosts(name, endpoint)
             own_resolver = network.resolv_conf(own_resolver)

@@ -228,7 +228,7 @@ def _device_rules(host: HostConfig) -> list[oci.DeviceRule]:
 
 
 def host_devices() -> list[oci.Device]:
-    """Every device node in the host's /dev, for --privileged; not terminals, which are the container's own."""
+    """Every device node in the host's /dev, for --privileged; terminals are the container's own."""
     skipped = {"pts", "shm", "mqueue", "fd", "console", "ptmx", ".udev"}
     found: list[oci.Device] = []
     _collect("/dev", skipped, found)

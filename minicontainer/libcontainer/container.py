@@ -396,6 +396,7 @@ def _with_default_devices(linux: Linux) -> Resources:
     resources = linux.resources or Resources()
     if not resources.devices:
         return resources
+    usable: list[tuple[str, int, int | None]]
     usable = [("c", major, minor) for _, major, minor in DEFAULT_DEVICES]
     usable += [("c", 5, 1), ("c", 5, 2), ("c", 136, None)]  # console, ptmx, the terminals of devpts
     usable += [(node.type, node.major, node.minor) for node in linux.devices if node.type != "p"]

@@ -33,6 +33,14 @@ if TYPE_CHECKING:
     from minicontainer.oci.runtime import Linux, Process, Spec
 
 # An annotation asks for the reaping init: config.json has no field for it.
+CHANGED_SIGNALS = (
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+)
 INIT_ANNOTATION = "io.minicontainer.init"
 
 
@@ -167,7 +175,7 @@ class Init:
 def open_terminal(config: Process) -> int:
     """A terminal of the container's devpts as standard streams and controlling terminal; its master."""
     because("a terminal of the container's own")
-    master, slave = terminal.open_ptmx("/dev/ptmx")
+    master, _ = terminal.open_ptmx("/dev/ptmx")
     fd = terminal.peer(master)
     if config.console_size is not None:
         terminal.set_size(master, config.console_size.height, config.console_size.width)
@@ -187,7 +195,7 @@ def _bind_console() -> None:
 
 def reset_signals() -> None:
     """Python ignores SIGPIPE and SIGXFSZ; a program expects to find every signal at its default."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    for number in CHANGED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 

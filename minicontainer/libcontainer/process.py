@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import stat
 
-from minicontainer.errors import CommandNotExecutable, CommandNotFound, InvalidConfig
+from minicontainer.errors import CommandNotExecutable, CommandNotFound, InvalidConfig, MinicontainerError
 from minicontainer.libcontainer.rootfs import field
 from minicontainer.linux import capabilities, credentials, limits, mount, personality, prctl, process
 from minicontainer.linux.door import because
@@ -215,12 +215,12 @@ def become_program(config: Process, program: str, variables: dict[str, str]) -> 
         process.execve(program, config.args, variables)
     except OSError as error:
         reason = f'exec: "{config.args[0]}": {error.strerror}'
-        wrapped: Exception
+        wrapped: MinicontainerError
         if error.errno == errno.ENOENT:
             wrapped = CommandNotFound(f"{reason} (its interpreter or loader is missing in the image)")
         elif error.errno in (errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.EISDIR, errno.ELIBBAD):
             wrapped = CommandNotExecutable(reason)
         else:
             raise
-        wrapped.step = getattr(error, "step", None)  # type: ignore[attr-defined]
+        wrapped.step = getattr(error, "step", None)
         raise wrapped from None

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Raised by the kernel for a fault of the process itself: not to be held back or passed on.
-FAULTS = {signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGTRAP, signal.SIGSYS}
+FAULTS = {
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGABRT,
+    signal.SIGTRAP,
+    signal.SIGSYS,
+}
 
 
 def run(become: Callable[[], None], detach: Callable[[], None]) -> None:

@@ -289,9 +289,7 @@ class Rootfs:
             m.mount("tmpfs", path, "tmpfs", m.MS_RDONLY, "nr_blocks=1,nr_inodes=1")
             return
         # The host's /dev/null, opened before the image could put something else in its place.
-        held = fd.open_tree(
-            self.null, "", fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC | fd.AT_EMPTY_PATH
-        )
+        held = fd.open_tree(self.null, "", fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC | fd.AT_EMPTY_PATH)
         fd.move_mount(held, "", fd.AT_FDCWD, path, fd.MOVE_MOUNT_F_EMPTY_PATH)
         os.close(held)
 

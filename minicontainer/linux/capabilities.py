@@ -31,9 +31,7 @@ PR_CAP_AMBIENT_RAISE = 2
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 _VERSION_3 = 0x20080522
 
-_prctl = libc.function(
-    "prctl", ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong
-)
+_prctl = libc.function("prctl", ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 
 
 class _Header(ctypes.Structure):
@@ -109,9 +107,7 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
     data = (_Data * 2)()
     for half in (0, 1):
         shift = 32 * half
-        data[half] = _Data(
-            effective >> shift & 0xFFFFFFFF, permitted >> shift & 0xFFFFFFFF, inheritable >> shift & 0xFFFFFFFF
-        )
+        data[half] = _Data(*(bits >> shift & 0xFFFFFFFF for bits in (effective, permitted, inheritable)))
     libc.syscall(libc.number("capset"), ctypes.byref(header), ctypes.byref(data))
 
 

@@ -17,8 +17,10 @@ def _letter(mode: int) -> str:
 @step(
     "mknod(2)",
     why="a device node that the container may use",
-    shell=lambda a: f"mknod -m {stat.S_IMODE(a['mode']):04o} {quote(a['path'])} {_letter(a['mode'])}"
-    + ("" if stat.S_ISFIFO(a["mode"]) else f" {a['major']} {a['minor']}"),
+    shell=lambda a: (
+        f"mknod -m {stat.S_IMODE(a['mode']):04o} {quote(a['path'])} {_letter(a['mode'])}"
+        + ("" if stat.S_ISFIFO(a["mode"]) else f" {a['major']} {a['minor']}")
+    ),
     show={"mode": lambda value: f"{stat.S_IMODE(value):04o} {_letter(value)}"},
 )
 def mknod(path: str | bytes, mode: int, major: int = 0, minor: int = 0, dir_fd: int | None = None) -> None:

@@ -145,7 +145,8 @@ def step(
             try:
                 if not listeners:
                     return function(*args, **kwargs)
-                return _announced(declared, plain_function, args, kwargs, reason)
+                result: R = _announced(declared, plain_function, args, kwargs, reason)
+                return result
             except OSError as error:
                 if not hasattr(error, "step"):
                     arguments = declared.bind(args, kwargs, _defaults(plain_function))
@@ -222,8 +223,8 @@ def constant(prefix: str, module: str) -> Callable[[int], str]:
 def _constants(prefix: str, module: str) -> dict[int, str]:
     import sys
 
-    found = vars(sys.modules[module])
-    return {value: name for name, value in found.items() if name.startswith(prefix) and isinstance(value, int)}
+    found = vars(sys.modules[module]).items()
+    return {value: name for name, value in found if name.startswith(prefix) and isinstance(value, int)}
 
 
 def plain(value: Any) -> str:

@@ -50,9 +50,7 @@ _OPTIONS = {
     MS_NOSYMFOLLOW: "nosymfollow",
 }
 
-_mount = function(
-    "mount", ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p
-)
+_mount = function("mount", ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
 _umount2 = function("umount2", ctypes.c_char_p, ctypes.c_int)
 _decode_mount_flags = flag_names("MS_", __name__)
 

@@ -138,7 +138,9 @@ def fsopen(fstype: str, flags: int = FSOPEN_CLOEXEC) -> int:
     shell=lambda a: f"# -o {plain(a['key'])}={plain(a['value'])}",
     show={"command": constant("FSCONFIG_", __name__)},
 )
-def fsconfig(fd: int, command: int, key: str | None = None, value: str | bytes | None = None, aux: int = 0) -> None:
+def fsconfig(
+    fd: int, command: int, key: str | None = None, value: str | bytes | None = None, aux: int = 0
+) -> None:
     """fsconfig(2) (Linux 5.2)."""
     libc.syscall(
         libc.SYS_FSCONFIG,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 
 from minicontainer.linux import process
@@ -42,8 +43,8 @@ FILES = {
     "mount": "mnt",
 }
 
-_unshare = function("unshare", process.ctypes.c_int)
-_setns = function("setns", process.ctypes.c_int, process.ctypes.c_int)
+_unshare = function("unshare", ctypes.c_int)
+_setns = function("setns", ctypes.c_int, ctypes.c_int)
 
 
 @step(
@@ -61,9 +62,11 @@ def unshare(flags: int) -> None:
 @step(
     "setns(2)",
     why="join namespaces that exist",
-    shell=lambda a: "nsenter "
-    + " ".join(o for bit, o in process.UNSHARE_OPTIONS.items() if a["nstype"] & bit)
-    + f" # fd {a['fd']}",
+    shell=lambda a: (
+        "nsenter "
+        + " ".join(o for bit, o in process.UNSHARE_OPTIONS.items() if a["nstype"] & bit)
+        + f" # fd {a['fd']}"
+    ),
     show={"nstype": flags("CLONE_NEW", __name__)},
     watch=lambda a: [("namespaces", "self")],
 )
