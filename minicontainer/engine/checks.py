@@ -63,7 +63,7 @@ CAPABILITIES = {  # what a run needs beyond CAP_SYS_ADMIN, and what is lost with
     "CAP_CHOWN": (True, "images cannot be unpacked with their owners"),
     "CAP_DAC_OVERRIDE": (True, "images cannot be unpacked or committed"),
     "CAP_FOWNER": (True, "images cannot be unpacked with their permissions"),
-    "CAP_MKNOD": (True, "overlay's whiteouts and device nodes cannot be made"),
+    "CAP_MKNOD": (True, "a container's device nodes cannot be made"),
     "CAP_KILL": (True, "a container of another user cannot be stopped"),
     "CAP_NET_ADMIN": (False, "--network bridge is refused"),
     "CAP_SYS_PTRACE": (False, "exec cannot open another user's namespaces"),
@@ -85,9 +85,13 @@ PACKAGES = {
 def examine(root: str) -> Iterator[Check]:
     """Every check, in order; ``root`` is the state folder, which need not exist."""
     for area, check in AREAS:
-        for found in check(root):
-            found.area = area
-            yield found
+        try:
+            for found in check(root):
+                found.area = area
+                yield found
+        except OSError as error:
+            told = f"cannot be examined: {error.filename}: {error.strerror}"
+            yield Check(area, area, ok=False, needed=True, found=told, without="see the error")
 
 
 def _check(name: str, ok: bool, found: str, without: str = "", *, needed: bool = False) -> Check:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
 from minicontainer.explain.record import Change
 
@@ -208,6 +209,16 @@ def _link(observer: Observer, key: str) -> Reading:
     return link.read(key)
 
 
+def _routes(observer: Observer, key: str) -> Reading:
+    """The default route of this network namespace (/proc/net/route: addresses as the machine stores them)."""
+    for line in observer.text("self/net/route").splitlines()[1:]:
+        device, destination, gateway = line.split()[:3]
+        if destination == "00000000":
+            octets = int(gateway, 16).to_bytes(4, sys.byteorder)
+            return {"default": f"via {'.'.join(map(str, octets))} dev {device}"}
+    return {}
+
+
 def _hostname(observer: Observer, key: str) -> Reading:
     return {"hostname": os.uname().nodename}
 
@@ -272,6 +283,7 @@ READERS: dict[str, Callable[[Observer, str], Reading]] = {
     "file": _file,
     "folder": _folder,
     "link": _link,
+    "routes": _routes,
     "hostname": _hostname,
     "domainname": _domainname,
     "limits": _limits,

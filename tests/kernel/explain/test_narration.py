@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -250,6 +251,15 @@ def _lives(pid: int) -> bool:
         return False
 
 
+def open_files(pid: int) -> list[str]:
+    """What the descriptors of ``pid`` are, by name; without those closed while we look."""
+    names = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            names.append(os.path.basename(os.readlink(f"/proc/{pid}/fd/{fd}")).split(":")[0])
+    return sorted(names)
+
+
 def test_the_narrator_holds_no_descriptor_but_its_own(story: int) -> None:
     def work() -> None:
         kept, _ = os.pipe()
@@ -258,8 +268,7 @@ def test_the_narrator_holds_no_descriptor_but_its_own(story: int) -> None:
         deadline = time.monotonic() + 5
         names: list[str] = []
         while time.monotonic() < deadline:
-            links = [f"/proc/{narration.pid}/fd/{fd}" for fd in os.listdir(f"/proc/{narration.pid}/fd")]
-            names = sorted(os.path.basename(os.readlink(link)).split(":")[0] for link in links)
+            names = open_files(narration.pid)
             if names == ["anon_inode", "null", "null", "socket", "story", "story"]:
                 break
             time.sleep(0.01)

@@ -1,0 +1,71 @@
+"""``minicontainer doctor``: what will and will not work on this host, and why.
+
+    kernel
+      ✓ system            Debian GNU/Linux 12, Linux 6.1.0, x86_64
+      ! fsopen(2)         needs Linux 5.2 ...
+                          → whether overlay works is guessed by the file system's type
+
+✓ is well, ! costs a feature, ✗ stops every run.  Exit status 0 if ``run`` can work, else 1.
+
+``--format json`` is one object: ``{"schema": 1, "works": true, "checks": [{"area", "name", "ok",
+"needed", "found", "without"}, ...]}``.
+"""
+
+from __future__ import annotations
+
+import click
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minicontainer.engine.checks import Check
+
+SCHEMA = 1
+WIDTH = 22
+
+
+@click.command("doctor", help="Say what will and will not work on this host, and why.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json.")
+@click.pass_context
+def command(context: click.Context, form: str) -> None:
+    """Run every check, print the findings, exit 1 if something needed is missing."""
+    from minicontainer.engine.checks import examine
+
+    found: list[Check] = []
+    for check in examine(_root(context)):
+        if form == "text":
+            _print(check, found[-1].area if found else "")
+        found.append(check)
+    stops = [check for check in found if check.needed and not check.ok]
+    if form == "json":
+        _print_json(found, works=not stops)
+    elif stops:
+        click.echo(f"\nrun cannot work on this host: {', '.join(check.name for check in stops)}")
+    else:
+        click.echo("\nrun works on this host")
+    context.exit(1 if stops else 0)
+
+
+def _print(check: Check, last_area: str) -> None:
+    if check.area != last_area:
+        click.echo(("\n" if last_area else "") + click.style(check.area, bold=True))
+    mark, colour = ("✓", "green") if check.ok else ("✗", "red") if check.needed else ("!", "yellow")
+    click.echo(f"  {click.style(mark, fg=colour)} {check.name:<{WIDTH}} {check.found}")
+    if check.without:
+        click.echo(f"    {'':<{WIDTH}} → {check.without}")
+
+
+def _print_json(checks: list[Check], *, works: bool) -> None:
+    import msgspec
+
+    answer = {"schema": SCHEMA, "works": works, "checks": checks}
+    click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
+
+
+def _root(context: click.Context) -> str:
+    """The state folder that the command line or the environment names."""
+    import os
+
+    from minicontainer.engine.engine import DEFAULT_ROOT
+
+    given = context.find_root().params.get("root")
+    return str(given or os.environ.get("MINICONTAINER_ROOT") or DEFAULT_ROOT)
