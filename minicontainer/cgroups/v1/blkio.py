@@ -2,40 +2,36 @@
 
 ::
 
-    weight        blkio.bfq.weight (1..1000, the BFQ scheduler), before Linux 5.0 blkio.weight
+    weight        blkio.bfq.weight (1..1000); needs the BFQ scheduler
     throttle...   blkio.throttle.{read,write}_{bps,iops}_device     "8:0 1048576"
 """
 
 from __future__ import annotations
 
 from minicontainer.cgroups import tree
-from minicontainer.cgroups.setting import Setting
+from minicontainer.cgroups.setting import Setting, refuse
 from minicontainer.cgroups.stats import IOStats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minicontainer.cgroups.setting import Has
     from minicontainer.oci.runtime import BlockIO
 
 
-def settings(block_io: BlockIO, has: Has) -> list[Setting]:
-    """Weights for whichever scheduler this kernel has; throttles per device."""
-    prefix = "blkio" if has("blkio.weight") and not has("blkio.bfq.weight") else "blkio.bfq"
+def settings(block_io: BlockIO) -> list[Setting]:
+    """Weights for the BFQ scheduler; throttles per device."""
+    if block_io.leaf_weight or any(device.leaf_weight for device in block_io.weight_device):
+        raise refuse("blockIO.leafWeight", "it went with the CFQ scheduler in Linux 5.0")
     found: list[Setting] = []
 
-    def add(limit: str, file: str, value: object) -> None:
+    def add_weight(limit: str, file: str, value: object) -> None:
         found.append(Setting("blkio", file, value, f"blockIO.{limit}", needs="the BFQ scheduler"))
 
     if block_io.weight:
-        add("weight", f"{prefix}.weight", block_io.weight)
-    if block_io.leaf_weight:
-        add("leafWeight", "blkio.leaf_weight", block_io.leaf_weight)
+        add_weight("weight", "blkio.bfq.weight", block_io.weight)
     for device in block_io.weight_device:
-        number = f"{device.major}:{device.minor}"
         if device.weight:
-            add("weightDevice", f"{prefix}.weight_device", f"{number} {device.weight}")
-        if device.leaf_weight:
-            add("weightDevice", "blkio.leaf_weight_device", f"{number} {device.leaf_weight}")
+            value = f"{device.major}:{device.minor} {device.weight}"
+            add_weight("weightDevice", "blkio.bfq.weight_device", value)
     throttles = [
         ("throttleReadBpsDevice", "read_bps", block_io.throttle_read_bps_device),
         ("throttleWriteBpsDevice", "write_bps", block_io.throttle_write_bps_device),

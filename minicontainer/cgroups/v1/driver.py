@@ -173,7 +173,7 @@ class V1Manager:
         if resources.block_io:
             from minicontainer.cgroups.v1 import blkio
 
-            found += blkio.settings(resources.block_io, self._has)
+            found += blkio.settings(resources.block_io)
         if resources.hugepage_limits:
             from minicontainer.cgroups.v1 import hugetlb
 
