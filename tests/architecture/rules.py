@@ -223,6 +223,7 @@ def wrappers(source: str) -> list[Wrapper]:
         and _last(node.value.func) == "function"
         and node.value.args
         and isinstance(node.value.args[0], ast.Constant)
+        and isinstance(node.value.args[0].value, str)
         for target in node.targets
         if isinstance(target, ast.Name)
     }

@@ -1,0 +1,225 @@
+"""What is compared with what, and the table.
+
+    python -m bench [--runs N] [--only none|bridge|library|ps|commit ...]
+
+A ratio is minicontainer's time by the other's; below 1, minicontainer is faster.  Each time is a
+median, and the commands of one block take turns.  Missing peers are named, and leave their rows out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+
+from bench import peers
+from bench.measure import Command, Failed, alternating, library, times
+from bench.peers import IMAGE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+OURS = "minicontainer"
+CHANGE = 200  # MB that the commit comparison writes
+MANY = 100  # containers that the ps comparison lists
+
+NAMESPACES = ("pid", "network", "ipc", "uts", "mount", "cgroup")
+CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
+MOUNTS = [  # what `runc spec` mounts
+    ("/proc", "proc", []),
+    ("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+    ("/dev/pts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+    ("/dev/shm", "tmpfs", ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"]),
+    ("/dev/mqueue", "mqueue", ["nosuid", "noexec", "nodev"]),
+    ("/sys", "sysfs", ["nosuid", "noexec", "nodev", "ro"]),
+]
+
+
+class Bench:
+    """One run: the folder that holds everything, the engines that answered, the tar they all import."""
+
+    def __init__(self, folder: str, runs: int) -> None:
+        self.folder = folder
+        self.runs = runs
+        self.tar = f"{folder}/busybox.tar"
+        self.engines: dict[str, peers.Engine] = {}
+        self.missing: dict[str, str] = {}
+        self.groups = peers.groups()
+
+    def build(self) -> None:
+        """Build the root file system, and start the engines that are installed."""
+        recipe = os.path.join(PROJECT, "rootfs", "busybox", "build")
+        subprocess.run([sys.executable, recipe, self.tar], check=True)
+        self._add(OURS, self._ours)
+        self._add("docker", lambda: peers.Docker(f"{self.folder}/docker"))
+        self._add("podman", lambda: peers.Podman(f"{self.folder}/podman"))
+
+    def _ours(self) -> peers.Engine:
+        program = os.path.join(os.path.dirname(sys.executable), OURS)
+        places = {"MINICONTAINER_ROOT": f"{self.folder}/root", "MINICONTAINER_RUN": f"{self.folder}/run"}
+        return peers.Engine([program], environment=places)
+
+    def _add(self, name: str, make: Callable[[], peers.Engine]) -> None:
+        try:
+            engine = self.engines[name] = make()
+            engine.import_image(self.tar)
+            if isinstance(engine, (peers.Docker, peers.Podman)):
+                engine.adjust()
+        except (Failed, OSError) as error:
+            self.missing[name] = str(error)
+            if gone := self.engines.pop(name, None):
+                gone.stop()
+
+    def stop(self) -> None:
+        """End what was started."""
+        for engine in self.engines.values():
+            engine.stop()
+        peers.remove_groups(peers.groups() - self.groups)
+
+    # -- the comparisons
+
+    def none(self) -> None:
+        """A container without a network."""
+        measured = alternating(self._each("run", "--rm", "--network", "none", IMAGE, "true"), self.runs)
+        table("run --rm --network none busybox true", measured, {"docker": 0.35, "podman": 1.0})
+
+    def bridge(self) -> None:
+        """A container on the bridge.  Podman's would leave its bridge on this host, so it is left out."""
+        commands = self._each("run", "--rm", IMAGE, "true")
+        commands.pop("podman", None)
+        table("run --rm busybox true, on the bridge", alternating(commands, self.runs), {"docker": 0.6})
+
+    def library(self) -> None:
+        """The same bundle by the library in a running process, and by those that are commands."""
+        bundle = self._bundle()
+        commands, missing = peers.runtimes(bundle, self.folder)
+        self.missing.update(missing)
+        measured = {OURS: library(bundle, f"{self.folder}/library", self.runs)}
+        measured.update(alternating(commands, self.runs))
+        table("a bundle: create, start, wait, delete", measured, {"unshare": 3.0})
+
+    def ps(self) -> None:
+        """ps beside many containers."""
+        ours = self.engines[OURS]
+        none = statistics.median(times(ours.command("ps"), self.runs))
+        try:
+            for _ in range(MANY):
+                ours.command("run", "-d", "--network", "none", IMAGE, "sleep", "3600").must_run()
+            many = statistics.median(times(ours.command("ps"), self.runs))
+        finally:
+            if ids := ours.command("ps", "-aq").must_run().split():
+                ours.command("rm", "-f", *ids).must_run()
+        table(f"ps with {MANY} containers", {OURS: many, "with none": none}, {"with none": 1.5})
+
+    def commit(self) -> None:
+        """commit of a change of many megabytes that no compression makes smaller."""
+        commands = {}
+        target = f"{IMAGE}-changed"
+        for name in (OURS, "docker"):
+            if engine := self.engines.get(name):
+                words = ("--name", "bench-commit", "--network", "none", IMAGE, "sleep", "3600")
+                engine.command("run", "-d", *words).must_run()
+                fill = ("dd", "if=/dev/urandom", "of=/big", "bs=1M", f"count={CHANGE}")
+                engine.command("exec", "bench-commit", *fill).must_run()
+                forget = ["sh", "-c", '"$@" 2>/dev/null; sync', "sh", *engine.command("rmi", target).words]
+                commands[name] = engine.command("commit", "bench-commit", target, prepare=forget)
+        try:
+            measured = alternating(commands, 6)
+        finally:
+            for name in commands:
+                self.engines[name].command("rm", "-f", "bench-commit").must_run()
+        table(f"commit of a {CHANGE} MB change", measured, {"docker": 1.0})
+
+    def _each(self, *words: str) -> dict[str, Command]:
+        return {name: engine.command(*words) for name, engine in self.engines.items()}
+
+    def _bundle(self) -> str:
+        bundle = f"{self.folder}/bundle"
+        os.makedirs(f"{bundle}/rootfs")
+        subprocess.run(["tar", "-xpf", self.tar, "-C", f"{bundle}/rootfs"], check=True)
+        with open(f"{bundle}/config.json", "w") as file:
+            json.dump(spec(), file)
+        return bundle
+
+
+def spec() -> dict[str, object]:
+    """The config.json that ``runc spec`` would write, for ``true`` and without a terminal."""
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": {"uid": 0, "gid": 0},
+            "args": ["/bin/true"],
+            "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+            "cwd": "/",
+            "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), CAPABILITIES),
+            "noNewPrivileges": True,
+        },
+        "root": {"path": "rootfs"},
+        "hostname": "bench",
+        "mounts": [
+            {"destination": where, "type": kind, "source": kind, "options": options}
+            for where, kind, options in MOUNTS
+        ],
+        "linux": {
+            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+            "namespaces": [{"type": name} for name in NAMESPACES],
+            "maskedPaths": ["/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"],
+            "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"],
+        },
+    }
+
+
+def table(title: str, measured: dict[str, float], targets: dict[str, float]) -> None:
+    """Print one block: time, ratio, target, and whether it was met."""
+    say(f"\n{title}")
+    ours = measured.get(OURS)
+    for name, seconds in measured.items():
+        line = f"  {name:14}{seconds * 1000:9.1f} ms"
+        if ours is not None and name != OURS:
+            ratio = ours / seconds
+            line += f"   ratio {ratio:6.2f}"
+            if name in targets:
+                verdict = "met" if ratio <= targets[name] else "MISSED"
+                line += f"   target <= {targets[name]:.2f}   {verdict}"
+        say(line)
+
+
+def say(line: str) -> None:
+    """One line, at once: the next may take a while."""
+    print(line, flush=True)
+
+
+def main() -> None:
+    """Measure and print.  A target that is missed is printed, and is no failure."""
+    comparisons = ["none", "bridge", "library", "ps", "commit"]
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=20, help="runs of each command (default 20)")
+    parser.add_argument("--only", nargs="+", choices=comparisons, default=comparisons)
+    options = parser.parse_args()
+    folder = os.path.join(PROJECT, ".cache", "bench", str(os.getpid()))
+    os.makedirs(folder)
+    bench = Bench(folder, options.runs)
+    try:
+        bench.build()
+        for name, engine in bench.engines.items():
+            say(f"{name}: {engine.remarks or 'as it is'}")
+        for name in options.only:
+            try:
+                getattr(bench, name)()
+            except (Failed, KeyError) as error:
+                say(f"\n{name}: not measured: {error}")
+        for name, reason in bench.missing.items():
+            say(f"\nleft out: {name}: {reason}")
+    finally:
+        bench.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
