@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Protocol
 
-    from minicontainer.storage.driver import Driver
+    from minicontainer.storage.contract import Driver
 
     class Stream(Protocol):
         """Anything with ``read``."""

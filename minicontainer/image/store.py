@@ -13,7 +13,7 @@ the container's own folder cannot become the layer while it may still be written
 would write everything twice.  Unpacking then copies inside the kernel, while another thread
 compares the blob with its digest.
 
-Locks: the index lock is taken last and briefly; a layer's own lock (storage/driver.py) never inside it.
+Locks: the index lock is taken last and briefly; a layer's own lock (storage/contract.py) never inside it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from minicontainer.image.receive import Stream
     from minicontainer.storage.changes import Change
-    from minicontainer.storage.driver import Driver
+    from minicontainer.storage.contract import Driver
 
 _HINT = "see `minicontainer images`; get one with `make rootfs` or `minicontainer import FILE NAME`"
 _FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from minicontainer.image.layout import ImageLayout
     from minicontainer.image.model import Image
-    from minicontainer.storage.driver import Driver, Layer
+    from minicontainer.storage.contract import Driver, Layer
 
 
 def unpack_blob(layout: ImageLayout, driver: Driver, image: Image, n: int) -> None:

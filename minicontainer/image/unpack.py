@@ -35,7 +35,7 @@ from minicontainer.storage.tree import remove_at
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.image.source import Source
-    from minicontainer.storage.driver import Layer
+    from minicontainer.storage.contract import Layer
 
 WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"

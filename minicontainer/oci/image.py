@@ -20,7 +20,7 @@ from minicontainer.errors import CorruptData
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeVar
+    from typing import TypeVar
 
     D = TypeVar("D", bound="Document")
 
@@ -89,11 +89,11 @@ class ContainerConfig(Document, rename="pascal"):
     """How to run a container of the image (config.md, ``config``; the last four are Docker's)."""
 
     user: str = ""
-    exposed_ports: dict[str, dict[str, Any]] | None = None
+    exposed_ports: dict[str, dict[str, str]] | None = None
     env: list[str] | None = None
     entrypoint: list[str] | None = None
     cmd: list[str] | None = None
-    volumes: dict[str, dict[str, Any]] | None = None
+    volumes: dict[str, dict[str, str]] | None = None
     working_dir: str = ""
     labels: dict[str, str] | None = None
     stop_signal: str = ""

@@ -1,4 +1,4 @@
-"""Layers on disk and the container's writable one: two drivers behind one contract (driver.py).
+"""Layers on disk and the container's writable one: two drivers behind one contract (contract.py).
 
 The driver is probed once per root: the answer, with the kernel and device it holds for, is kept in
 ``ROOT/layers/driver``.
@@ -12,7 +12,7 @@ from minicontainer.errors import Unsupported, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minicontainer.storage.driver import Driver
+    from minicontainer.storage.contract import Driver
 
 NAMES = ("overlay", "vfs")
 

@@ -33,7 +33,7 @@ from minicontainer.errors import Unsupported
 from minicontainer.linux import mount as linux_mount
 from minicontainer.linux.door import because
 from minicontainer.storage import changes as differences
-from minicontainer.storage.driver import Layer, LayerFolder, copy_root
+from minicontainer.storage.contract import Layer, LayerFolder, copy_root
 from minicontainer.storage.tree import OVERLAY_XATTR, remove_tree, usage
 
 TYPE_CHECKING = False

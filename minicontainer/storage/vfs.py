@@ -17,7 +17,7 @@ import stat
 from minicontainer.linux import mount as linux_mount
 from minicontainer.linux.door import because
 from minicontainer.storage import changes as differences
-from minicontainer.storage.driver import Layer, LayerFolder
+from minicontainer.storage.contract import Layer, LayerFolder
 from minicontainer.storage.tree import copy_tree, remove_at, remove_tree, usage
 
 TYPE_CHECKING = False
