@@ -15,6 +15,9 @@ from __future__ import annotations
 
 import click
 
+from minicontainer.cli import command as verbs
+from minicontainer.cli.context import settings
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.engine.checks import Check
@@ -23,15 +26,22 @@ SCHEMA = 1
 WIDTH = 22
 
 
-@click.command("doctor", help="Say what will and will not work on this host, and why.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="text or json.")
+@verbs.command("doctor", usage="[OPTIONS]", help="Say what will and will not work on this host, and why")
+@verbs.option(
+    "--format",
+    "form",
+    metavar="string",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="text or json",
+)
 @click.pass_context
 def command(context: click.Context, form: str) -> None:
     """Run every check, print the findings, exit 1 if something needed is missing."""
     from minicontainer.engine.checks import examine
 
     found: list[Check] = []
-    for check in examine(_root(context)):
+    for check in examine(settings(context).root):
         if form == "text":
             _print(check, found[-1].area if found else "")
         found.append(check)
@@ -59,13 +69,3 @@ def _print_json(checks: list[Check], *, works: bool) -> None:
 
     answer = {"schema": SCHEMA, "works": works, "checks": checks}
     click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2).decode())
-
-
-def _root(context: click.Context) -> str:
-    """The state folder that the command line or the environment names."""
-    import os
-
-    from minicontainer.engine.engine import DEFAULT_ROOT
-
-    given = context.find_root().params.get("root")
-    return str(given or os.environ.get("MINICONTAINER_ROOT") or DEFAULT_ROOT)

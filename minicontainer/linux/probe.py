@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 
-from minicontainer.linux import libc
+from minicontainer.linux import libc, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def refusal(attempt: Callable[[], object]) -> OSError | None:
     Any other exception comes back as an OSError of EPROTO with its text.
     """
     reader, writer = os.pipe()
-    pid = os.fork()
+    pid = process.fork()
     if pid == 0:
         os.close(reader)
         _attempt(attempt, writer)

@@ -29,6 +29,7 @@ EXEMPT: dict[tuple[str, str], str] = {
 READERS: dict[tuple[str, str], str] = {
     ("linux/limits.py", "getrlimit"): "asks",
     ("linux/openat2.py", "openat2"): "opens a file, as open(2) does",
+    ("linux/probe.py", "missing"): "asks with arguments that every kernel refuses",
     ("linux/terminal.py", "get_size"): "TIOCGWINSZ asks",
     ("linux/terminal.py", "open_ptmx"): "opens a file; what it then changes goes through unlock()",
 }

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-DOCTOR = "from minicontainer.cli.doctor import command; command(prog_name='doctor')"
+DOCTOR = """
+import os
+from minicontainer.cli.context import Settings
+from minicontainer.cli.doctor import command
+command(prog_name="doctor", obj=Settings(os.environ["ROOT"], os.environ["ROOT"], False))
+"""
 pytestmark = pytest.mark.needs("mount namespace")
 
 
@@ -25,7 +30,7 @@ def doctor(root: str, prepare: Callable[[], None] | None = None) -> tuple[int, d
     """(exit status, the JSON answer by check) of doctor in a process that ``prepare`` has changed."""
     ran = subprocess.run(
         [sys.executable, "-c", DOCTOR, "--format", "json"],
-        env={**os.environ, "MINICONTAINER_ROOT": root, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "ROOT": root, "PYTHONPATH": os.pathsep.join(sys.path)},
         preexec_fn=prepare, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.stderr == ""
@@ -36,7 +41,9 @@ def doctor(root: str, prepare: Callable[[], None] | None = None) -> tuple[int, d
 
 
 def others_reach(path: str) -> bool:
-    """Whether every folder on the way to ``path`` lets other users through."""
+    """Whether every folder on the way to ``path``, links followed, lets other users through."""
+    if os.path.islink(path) and not others_reach(os.path.join(os.path.dirname(path), os.readlink(path))):
+        return False
     path = os.path.abspath(path)
     while path != "/":
         path = os.path.dirname(path)
@@ -125,7 +132,7 @@ def test_an_overlay_below_the_state_folder_and_hidden_cgroups_are_seen(tmp_path:
 def test_the_text_has_one_mark_a_line_and_a_verdict(tmp_path: os.PathLike[str]) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", DOCTOR],
-        env={**os.environ, "MINICONTAINER_ROOT": os.fspath(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path),
+        env={**os.environ, "ROOT": os.fspath(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path),
              "LC_ALL": "C.UTF-8"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
