@@ -60,7 +60,7 @@ test-v2: ready-test ## the control group tests on a real cgroup v2 kernel, in Us
 	|| { [ $$? = 77 ] && echo "test-v2: skipped, for the reason above"; }
 
 test-nested: rootfs ready-test ## the root tiers again, inside a privileged minicontainer
-	@MINICONTAINER='$(MINICONTAINER)' tests/nested
+	@MINICONTAINER='$(MINICONTAINER)' tests/nested $(ROOT_TIERS)
 
 bench: rootfs ready-bench ## ratios to runc, crun, bubblewrap, podman and docker, where installed
 	$(SUDO) $(BIN)/python -B -m bench

@@ -62,7 +62,7 @@ class Bench:
 
     def _ours(self) -> peers.Engine:
         program = os.path.join(os.path.dirname(sys.executable), OURS)
-        places = {"MINICONTAINER_ROOT": f"{self.folder}/root", "MINICONTAINER_RUN": f"{self.folder}/run"}
+        places = {"MINICONTAINER_ROOT": f"{self.folder}/root", "MINICONTAINER_RUN_ROOT": f"{self.folder}/run"}
         return peers.Engine([program], environment=places)
 
     def _add(self, name: str, make: Callable[[], peers.Engine]) -> None:

@@ -31,7 +31,7 @@ import select
 from minicontainer import errors
 from minicontainer.cli.detach import DetachKeys
 from minicontainer.engine import attach as protocol
-from minicontainer.linux import terminal
+from minicontainer.linux import process, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _die(number: int) -> Outcome:
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
+    process.kill(os.getpid(), number)
     raise errors.MinicontainerError(f"ended by {signal.Signals(number).name}")  # it was blocked
 
 

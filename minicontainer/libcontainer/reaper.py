@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 
-from minicontainer.linux import prctl, process
+from minicontainer.linux import prctl, process, terminal
 from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
@@ -60,9 +60,9 @@ def run(become: Callable[[], None], detach: Callable[[], None]) -> None:
 
 
 def _lead_terminal() -> None:
-    os.setpgid(0, 0)
+    process.setpgid(0, 0)
     # A background process group that takes the terminal gets SIGTTOU, which is blocked here.
-    os.tcsetpgrp(0, os.getpid())
+    terminal.set_foreground(0, os.getpid())
 
 
 def _forward(child: int, number: int) -> None:

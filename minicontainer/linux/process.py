@@ -120,6 +120,12 @@ def setsid() -> None:
     os.setsid()
 
 
+@step("setpgid(2)", why="a process group of its own, for a terminal to be given to", shell=lambda a: "set -m")
+def setpgid(pid: int, pgid: int) -> None:
+    """Move a process to a process group; 0 is this process, and a group named after it."""
+    os.setpgid(pid, pgid)
+
+
 @step(
     "execve(2)",
     why="become the container's program",

@@ -95,6 +95,16 @@ def set_controlling(fd: int) -> None:
 
 
 @step(
+    "tcsetpgrp(3)",
+    why="the process group that reads from the terminal and that ^C signals",
+    shell=lambda a: "fg",
+)
+def set_foreground(fd: int, pgid: int) -> None:
+    """Give the terminal to a process group.  A background group that asks gets SIGTTOU."""
+    os.tcsetpgrp(fd, pgid)
+
+
+@step(
     "TIOCSWINSZ(2const)",
     why="tell programs how large the window is; a change sends them SIGWINCH",
     shell=lambda a: f"stty rows {a['rows']} cols {a['columns']} <&{a['fd']}",

@@ -20,6 +20,7 @@ NETLINK = "network/netlink.py"
 EXEMPT: dict[tuple[str, str], str] = {
     ("explain/link.py", "fcntl.ioctl"): "SIOCGIF* only ask what an interface is",
     ("image/unpack.py", "os.mknod"): "a member of a layer, in the store's own folder: content, as a file is",
+    ("libcontainer/reaper.py", "os.kill"): "passes a signal on, when whoever listened has long gone",
     ("storage/overlay.py", "os.mknod"): "a whiteout: overlayfs's mark, in the store's own folder",
     ("storage/probe.py", "os.mknod"): "a whiteout in a folder made to try it",
     ("storage/tree.py", "os.mknod"): "a copy of a layer's member, in the store's own folder",
@@ -27,6 +28,8 @@ EXEMPT: dict[tuple[str, str], str] = {
 
 # Functions of linux/ that reach the kernel without changing it, so that no listener is told.
 READERS: dict[tuple[str, str], str] = {
+    ("linux/bpf.py", "prog_get_fd_by_id"): "opens what is there already",
+    ("linux/bpf.py", "prog_query"): "asks",
     ("linux/limits.py", "getrlimit"): "asks",
     ("linux/openat2.py", "openat2"): "opens a file, as open(2) does",
     ("linux/probe.py", "missing"): "asks with arguments that every kernel refuses",

@@ -32,11 +32,11 @@ ENTRIES = {
     "errors": ("minicontainer.errors", "import minicontainer.errors"),
     "cli-version": (
         "minicontainer.cli.main",
-        "sys.argv = ['minicontainer', '--version']; from minicontainer.cli.main import main; main()",
+        "from minicontainer.cli.main import run; run(['--version'])",
     ),
     "cli-help": (
         "minicontainer.cli.main",
-        "sys.argv = ['minicontainer', '--help']; from minicontainer.cli.main import main; main()",
+        "from minicontainer.cli.main import run; run(['--help'])",
     ),
 }
 
