@@ -16,7 +16,7 @@ ROOT_PYTEST := $(SUDO) $(BIN)/python -B -m pytest -p no:cacheprovider
 
 ROOT_TIERS := $(wildcard tests/kernel tests/integration tests/conformance tests/faults)
 # What another cgroup version can change.
-V2_TESTS := $(wildcard tests/kernel/cgroups tests/integration/test_limits.py)
+V2_TESTS := tests/kernel $(wildcard tests/integration/test_limits.py)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -6,13 +6,19 @@ import ast
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 
 PROJECT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 LONGEST = 700
-# Paths that exist on one person's machine only.
-MACHINE = re.compile(rb"(?<![\w.$}])/(home|Users|work|tmp/w|root/\.pyenv)/[\w.-]+")
+# Paths that exist on one machine only: this one's, and a person's home anywhere.
+MACHINE = re.compile(
+    rb"|".join(
+        [rb"(?<![\w.$}])/(home|Users)/[\w.-]+"]
+        + [re.escape(os.fsencode(path)) for path in (PROJECT, sys.prefix) if not path.startswith("/usr")]
+    )
+)
 
 
 def tracked() -> list[str]:
