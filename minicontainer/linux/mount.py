@@ -87,7 +87,9 @@ def _command(a: object) -> str:
     why="attach a file system, or change how one is attached",
     shell=_command,
     show={"flags": _decode_mount_flags},
-    watch=lambda a: [("mount", plain(a["target"]))],
+    watch=lambda a: [
+        ("propagation" if any(a["flags"] & bit for bit in _PROPAGATION) else "mount", plain(a["target"]))
+    ],
 )
 def mount(
     source: str | bytes | None,
