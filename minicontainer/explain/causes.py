@@ -343,7 +343,7 @@ CONTROL: list[Row] = [
 ]  # fmt: skip
 
 NETWORK: list[Row] = [
-    *(row for call in ("rtnetlink", "veth", "netdevice") for row in (
+    *(row for call in ("rtnetlink", "netdevice") for row in (
         (call, "EPERM", "no CAP_NET_ADMIN in the user namespace that owns this network namespace",
          CAPABILITIES),
         (call, "EEXIST", "an interface, address or route like that is there already", "ip addr; ip route"),

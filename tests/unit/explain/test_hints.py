@@ -103,7 +103,7 @@ def test_every_call_has_a_manual_page_or_is_a_step() -> None:
     known |= {step.man.partition("(")[0] for step in door.steps.values()}
     strange = {row[0] for row in causes.ROWS if not row[0].startswith(("write:", "*"))} - known
     # Calls of parts that these modules do not import, each with a manual page.
-    assert strange <= {"clone", "prlimit", "seccomp", "openat2", "bpf", "rtnetlink", "veth", "nft"}
+    assert strange <= {"clone", "prlimit", "seccomp", "openat2", "bpf", "rtnetlink", "nft"}
 
 
 def test_from_option(monkeypatch: pytest.MonkeyPatch) -> None:
