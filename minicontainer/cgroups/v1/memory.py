@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # "No limit" reads as the biggest number of pages, in bytes, which depends on the page size.
 UNLIMITED = 1 << 62
+# Where both limits are equal, the second is the one that is hit; Linux 6.18 does not count that any
+# more, so a kill, which is a hit too, is taken as the least.
+FAILURES = ("memory.failcnt", "memory.memsw.failcnt")
 
 
 def settings(memory: Memory) -> list[Setting]:
@@ -53,12 +56,13 @@ def stats(folder: str) -> MemoryStats:
     both = tree.number_or(f"{folder}/memory.memsw.usage_in_bytes", None)
     limit = tree.number(f"{folder}/memory.limit_in_bytes")
     detail = tree.table(f"{folder}/memory.stat")
+    oom_kills = tree.table(f"{folder}/memory.oom_control").get("oom_kill", 0)
     return MemoryStats(
         usage=usage,
         limit=limit if limit is not None and limit < UNLIMITED else None,
         peak=tree.number_or(f"{folder}/memory.max_usage_in_bytes", None),
         swap=None if both is None else max(both - usage, 0),
         inactive_file=detail.get("total_inactive_file", 0),
-        limit_hits=tree.number_or(f"{folder}/memory.failcnt", 0) or 0,
-        oom_kills=tree.table(f"{folder}/memory.oom_control").get("oom_kill", 0),
+        limit_hits=max(sum(tree.number_or(f"{folder}/{file}", 0) or 0 for file in FAILURES), oom_kills),
+        oom_kills=oom_kills,
     )
