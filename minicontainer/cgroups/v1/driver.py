@@ -26,7 +26,6 @@ import os
 
 from minicontainer.cgroups import PARENT, devices, tree
 from minicontainer.cgroups.setting import check_present, refuse, write
-from minicontainer.cgroups.stats import Stats
 from minicontainer.errors import Conflict, Unsupported
 from minicontainer.linux.control import write_control
 from minicontainer.linux.door import because
@@ -35,6 +34,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.cgroups.host import Hierarchies
     from minicontainer.cgroups.setting import Setting
+    from minicontainer.cgroups.stats import Stats
     from minicontainer.oci.runtime import Resources
 
 # The freezer first: whoever dies half-way has left nothing running that kill() would not find.
@@ -100,6 +100,7 @@ class V1Manager:
         return None
 
     def stats(self) -> Stats:
+        from minicontainer.cgroups.stats import Stats
         from minicontainer.cgroups.v1 import blkio, cpu, cpuacct, memory, pids
 
         os.stat(self._folder("freezer"))

@@ -22,7 +22,6 @@ import time
 
 from minicontainer.cgroups import PARENT, devices, tree
 from minicontainer.cgroups.setting import check_present, refuse, write
-from minicontainer.cgroups.stats import Stats
 from minicontainer.cgroups.v2 import nesting
 from minicontainer.errors import Conflict
 from minicontainer.linux.control import write_control
@@ -32,6 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.cgroups.host import Hierarchies
     from minicontainer.cgroups.setting import Setting
+    from minicontainer.cgroups.stats import Stats
     from minicontainer.oci.runtime import Resources
 
 ALWAYS = frozenset(("memory", "pids", "io"))
@@ -90,6 +90,7 @@ class V2Manager:
         return os.open(nesting.entry(self.folder), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def stats(self) -> Stats:
+        from minicontainer.cgroups.stats import Stats
         from minicontainer.cgroups.v2 import cpu, io, memory, pids
 
         os.stat(self.folder)

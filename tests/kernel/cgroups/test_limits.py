@@ -6,6 +6,7 @@ import errno
 import mmap
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -16,7 +17,7 @@ from tests.kernel.cgroups import groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from minicontainer.cgroups.manager import Manager
@@ -160,21 +161,34 @@ def test_only_the_named_processors_are_used(group_with: Factory) -> None:
     assert groups.result(group, lambda: os._exit(len(os.sched_getaffinity(0)))) == 1
 
 
-def test_writes_to_a_throttled_device_are_slow(group_with: Factory, tmp_path: Path) -> None:
-    number = os.stat(tmp_path).st_dev
-    major, minor = os.major(number), os.minor(number)
-    if not os.path.exists(f"/sys/dev/block/{major}:{minor}/queue"):
-        pytest.skip(f"{tmp_path} is on no whole block device")
-    throttle = [ThrottleDevice(major, minor, MIB)]
-    if not fits(Resources(block_io=BlockIO(throttle_write_bps_device=throttle))):
+@pytest.fixture
+def loop_device(tmp_path: Path) -> Iterator[str]:
+    """A block device of one MiB, whatever the disks of this host are."""
+    backing = tmp_path / "disk"
+    backing.write_bytes(bytes(MIB))
+    made = subprocess.run(
+        ["losetup", "-f", "--show", str(backing)], capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(f"no loop device: {made.stderr.strip()}")
+    yield made.stdout.strip()
+    subprocess.run(["losetup", "-d", made.stdout.strip()], check=True)
+
+
+@pytest.mark.needs("command:losetup")
+def test_writes_to_a_throttled_device_are_slow(group_with: Factory, loop_device: str) -> None:
+    number = os.stat(loop_device).st_rdev
+    throttle = [ThrottleDevice(os.major(number), os.minor(number), MIB)]
+    resources = Resources(block_io=BlockIO(throttle_write_bps_device=throttle))
+    if not fits(resources):
         pytest.skip("this host cannot throttle block devices")
-    group = group_with(Resources(block_io=BlockIO(throttle_write_bps_device=throttle)))
+    group = group_with(resources)
 
     def write() -> None:
-        page = mmap.mmap(-1, MIB // 2)
-        fd = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT | os.O_DIRECT)
+        half = mmap.mmap(-1, MIB // 2)
+        fd = os.open(loop_device, os.O_WRONLY | os.O_DIRECT)
         for _ in range(2):
-            os.write(fd, page)
+            os.write(fd, half)
 
     started = time.monotonic()
     assert groups.result(group, write) == 0
