@@ -10,7 +10,8 @@
         blobs/sha256/.tmp-*           under way (blobs.py)
         .lock                         held by whoever changes index.json or removes blobs
 
-Readers take no lock: index.json is replaced whole, and a blob only goes after the index forgot it.
+Readers take no lock: index.json is replaced whole, and a blob only goes after the index forgot it;
+who finds one missing reads the index again.
 New blobs get their names while the lock is held for the index entry that needs them, so whoever
 collects unreferenced ones under the same lock never sees them early.
 """

@@ -44,7 +44,7 @@ def receive(
         raise CorruptData("the archive is empty")
     kind = compression(first)
     hasher = Hasher() if kind else None
-    with driver.new_layer(None, None) as layer:
+    with driver.new_layer(None, []) as layer:
         try:
             chunks = plain(_stored(first, stream, blob, progress), kind)
             source = StreamSource(hasher.through(chunks) if hasher else chunks)

@@ -30,15 +30,12 @@ def remove(store: ImageStore, text: str, *, force: bool, containers: Callable[[s
         image = store.resolve(text)
         by_name = _names(image, text)
         users = containers(image.id)
-        last = set(by_name) >= set(image.references)
+        last = not by_name or set(by_name) >= set(image.references)
         if not force:
             _refuse(image, text, by_name, users if last else [])
         entries = files.untag(store.layout.read_index(), by_name or image.references)
         lines = [f"Untagged: {name}" for name in by_name or image.references]
-        if by_name and not last:
-            store.layout.write_index(entries)
-            return lines
-        if users:
+        if users or not last:
             store.layout.write_index(entries)
             return lines
         entries = [entry for entry in entries if entry.digest != image.manifest_digest]

@@ -30,10 +30,13 @@ from minicontainer.oci import image as oci
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import TypeVar
 
     from minicontainer.image.receive import Stream
     from minicontainer.storage.changes import Change
     from minicontainer.storage.contract import Driver
+
+    R = TypeVar("R")
 
 _HINT = "see `minicontainer images`; get one with `make rootfs` or `minicontainer import FILE NAME`"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -51,10 +54,12 @@ class ImageStore:
 
     def images(self) -> list[Image]:
         """All images, the newest first."""
-        entries = self.layout.read_index()
-        digests = dict.fromkeys(entry.digest for entry in entries)
-        found = [self._image(digest, entries) for digest in digests]
-        return sorted(found, key=lambda image: (image.created, image.id), reverse=True)
+
+        def find(entries: list[oci.Descriptor]) -> list[Image]:
+            digests = dict.fromkeys(entry.digest for entry in entries)
+            return [self._image(digest, entries) for digest in digests]
+
+        return sorted(self._reading(find), key=lambda image: (image.created, image.id), reverse=True)
 
     def resolve(self, text: str) -> Image:
         """The image by NAME[:TAG], NAME@DIGEST, id, or a prefix of the id that fits only one.
@@ -62,13 +67,16 @@ class ImageStore:
         NotFound says how to get one, Conflict that a prefix fits several, CorruptData that a blob
         is damaged or missing.
         """
-        entries = self.layout.read_index()
-        digests = list(self._by_reference(text, entries)) or self._by_id(text, entries)
-        if len(digests) > 1:
-            raise Conflict(f"several images have an id that begins with {text}")
-        if not digests:
-            raise NotFound(f"no such image: {text} ({_HINT})")
-        return self._image(digests[0], entries)
+
+        def find(entries: list[oci.Descriptor]) -> Image:
+            digests = list(self._by_reference(text, entries)) or self._by_id(text, entries)
+            if len(digests) > 1:
+                raise Conflict(f"several images have an id that begins with {text}")
+            if not digests:
+                raise NotFound(f"no such image: {text} ({_HINT})")
+            return self._image(digests[0], entries)
+
+        return self._reading(find)
 
     def history(self, image: Image) -> list[HistoryEntry]:
         """How the image came to be, newest first."""
@@ -83,6 +91,16 @@ class ImageStore:
         if lines:
             lines[0].id = image.id
         return lines
+
+    def _reading(self, find: Callable[[list[oci.Descriptor]], R]) -> R:
+        """``find`` over the index, again if somebody removed an image under its hands."""
+        while True:
+            entries = self.layout.read_index()
+            try:
+                return find(entries)
+            except CorruptData:
+                if self.layout.read_index() == entries:
+                    raise
 
     def _image(self, digest: str, entries: list[oci.Descriptor]) -> Image:
         manifest = self.layout.document(digest, oci.Manifest)
@@ -126,15 +144,21 @@ class ImageStore:
     def ensure_unpacked(self, image: Image) -> list[str]:
         """Unpack the layers that are not; the chain ids, lowest first.
 
-        CorruptData if a layer is not what its diff id says: it is then not kept.
+        CorruptData if a layer is not what its diff id says: it is then not kept.  NotFound if the
+        image is being removed.
         """
         missing = [n for n, chain_id in enumerate(image.chain) if not self.driver.has_layer(chain_id)]
         if missing:
             from minicontainer.image.transfer import unpack_blob
 
-            for n in missing:
-                with self._room():
-                    unpack_blob(self.layout, self.driver, image, n)
+            try:
+                for n in missing:
+                    with self._room():
+                        unpack_blob(self.layout, self.driver, image, n)
+            except CorruptData:
+                if all(entry.digest != image.manifest_digest for entry in self.layout.read_index()):
+                    raise NotFound(f"image {image.id} was removed meanwhile") from None
+                raise
         return image.chain
 
     # Making

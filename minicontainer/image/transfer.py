@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def unpack_blob(layout: ImageLayout, driver: Driver, image: Image, n: int) -> None:
     """Unpack layer ``n`` over those below.  CorruptData, and no layer, if it is not what its diff id says."""
     layer, diff_id = image.manifest.layers[n], image.diff_ids[n]
-    with driver.new_layer(image.chain[n], image.chain[n - 1] if n else None) as target:
+    with driver.new_layer(image.chain[n], image.chain[:n]) as target:
         if target.complete:  # another process was faster
             return
         fd = layout.open_blob(layer.digest)

@@ -122,7 +122,7 @@ def _compare(folder: _Folder, name: bytes, overlay: bool) -> tuple[Change | None
     """The change of one name, and the folder to look into (which then may hold the change back)."""
     path = folder.path + b"/" + name
     source = folder.upper + b"/" + name
-    below, stack = _look_up(folder.stack, name, overlay)
+    below, stack = look_up(folder.stack, name, overlay=overlay)
     try:
         status = os.lstat(source)
     except FileNotFoundError:
@@ -139,7 +139,7 @@ def _compare(folder: _Folder, name: bytes, overlay: bool) -> tuple[Change | None
     return None, _enter(path, source, stack, change, opaque=opaque, overlay=overlay)
 
 
-def _look_up(stack: list[bytes], name: bytes, overlay: bool) -> tuple[os.stat_result | None, list[bytes]]:
+def look_up(stack: list[bytes], name: bytes, *, overlay: bool) -> tuple[os.stat_result | None, list[bytes]]:
     """The lstat of ``name`` in the merged stack or None; if a folder, its own stack."""
     found: os.stat_result | None = None
     deeper: list[bytes] = []
@@ -165,7 +165,7 @@ def _names_below(stack: list[bytes], overlay: bool) -> set[bytes]:
     for folder in stack:
         if os.path.isdir(folder) and not os.path.islink(folder):
             names.update(os.listdir(folder))
-    return {name for name in names if _look_up(stack, name, overlay)[0] is not None}
+    return {name for name in names if look_up(stack, name, overlay=overlay)[0] is not None}
 
 
 def _same(change: Change, below: os.stat_result | None, stack: list[bytes]) -> bool:

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
         def layers(self) -> list[str]:
             """The chain ids of all unpacked layers."""
 
-        def new_layer(self, chain_id: str | None, parent: str | None) -> Layer:
-            """A layer to unpack into, inside ``with``; None if its name is only known at the end."""
+        def new_layer(self, chain_id: str | None, below: list[str]) -> Layer:
+            """A layer to unpack over the chain ``below``, inside ``with``; None: named at the end."""
 
         def remove_layer(self, chain_id: str) -> None:
             """Forget an unpacked layer, if it is there."""
@@ -79,14 +79,14 @@ class Layer:
     deletion (image-spec, layer.md, Whiteouts), which concern the layers below only.
     """
 
-    __slots__ = ("_fd", "_lock", "chain_id", "folder", "has_parent", "path")
+    __slots__ = ("_fd", "_lock", "below", "chain_id", "folder", "path")
 
     xattr_escape: tuple[str, str] | None = None  # prefix of names to store under another prefix
 
-    def __init__(self, folder: str, chain_id: str | None, parent: str | None) -> None:
+    def __init__(self, folder: str, chain_id: str | None, below: list[str]) -> None:
         self.folder = folder
         self.chain_id = chain_id
-        self.has_parent = parent is not None
+        self.below = [os.path.join(folder, hex_of(c)) for c in reversed(below)]  # topmost first
         self._lock: Lock | None = None
         if chain_id is not None:
             self._lock = Lock(os.path.join(folder, f"lock-{hex_of(chain_id)[0]}"))
@@ -97,7 +97,7 @@ class Layer:
             self._release()
             raise
         try:
-            self.fill(os.path.join(folder, hex_of(parent)) if parent is not None else None)
+            self.fill()
         except BaseException:
             self._discard()
             raise
@@ -107,11 +107,11 @@ class Layer:
         """Whether another process finished the same layer while we waited for the lock."""
         return self.chain_id is not None and os.path.isdir(self._final())
 
-    def fill(self, parent: str | None) -> None:
+    def fill(self) -> None:
         """Give the new folder its first content; here only the attributes of its root."""
         os.chmod(self.path, 0o755)
-        if parent is not None:
-            copy_root(parent, self.path)
+        if self.below:
+            copy_root(self.below[0], self.path)
 
     def placed(self, dirfd: int, name: bytes, path: bytes, *, folder: bool) -> None:
         """``path`` (``name`` in ``dirfd``) was unpacked."""
@@ -186,13 +186,13 @@ class LayerFolder:
             return []
         return [f"sha256:{name}" for name in sorted(names) if len(name) == 64]
 
-    def new_layer(self, chain_id: str | None, parent: str | None) -> Layer:
-        """A layer to unpack into, inside ``with``.
+    def new_layer(self, chain_id: str | None, below: list[str]) -> Layer:
+        """A layer to unpack into, inside ``with``; ``below`` is the chain it stands on.
 
         A chain id that is unknown (None) must be set on the layer before the block ends.
         """
         os.makedirs(self.layers_path, mode=0o700, exist_ok=True)
-        return self.layer(self.layers_path, chain_id, parent)
+        return self.layer(self.layers_path, chain_id, below)
 
     def remove_layer(self, chain_id: str) -> None:
         """Forget an unpacked layer, if it is there: out of sight at once, then removed."""

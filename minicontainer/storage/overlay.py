@@ -46,27 +46,32 @@ _WHY = "stack the image's layers, read-only, under the container's own writable 
 
 
 class OverlayLayer(Layer):
-    """Deletions become overlay's marks; members of this layer are left alone by them."""
+    """Deletions become overlay's marks; members of this layer are left alone by them.
 
-    __slots__ = ("_whiteouts",)
+    A whiteout is only made where it hides something: in a folder that no lower layer has, or that
+    is opaque, overlay does not look for whiteouts, and would list it as a device.
+    """
+
+    __slots__ = ("_opaque", "_whiteouts")
 
     xattr_escape = (OVERLAY_XATTR, OVERLAY_XATTR + "overlay.")
 
-    def fill(self, parent: str | None) -> None:
+    def fill(self) -> None:
         """Only the root's attributes."""
         self._whiteouts: set[bytes] = set()
-        super().fill(parent)
+        self._opaque: set[bytes] = set()
+        super().fill()
 
     def placed(self, dirfd: int, name: bytes, path: bytes, *, folder: bool) -> None:
         """A folder that took the place of a whiteout must still hide the one below."""
         if path in self._whiteouts:
             self._whiteouts.discard(path)
             if folder:
-                _set_opaque(f"/proc/self/fd/{dirfd}/".encode() + name)
+                self._hide(f"/proc/self/fd/{dirfd}/".encode() + name, path)
 
     def whiteout(self, dirfd: int, name: bytes, path: bytes) -> None:
         """Put a character device 0/0 there, unless this layer has its own file of that name."""
-        if not self.has_parent:
+        if not self._shows_through(path):
             return
         try:
             os.mknod(name, stat.S_IFCHR, 0, dir_fd=dirfd)
@@ -74,16 +79,36 @@ class OverlayLayer(Layer):
         except FileExistsError:
             status = os.stat(name, dir_fd=dirfd, follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):
-                _set_opaque(f"/proc/self/fd/{dirfd}/".encode() + name)
+                self._hide(f"/proc/self/fd/{dirfd}/".encode() + name, path)
 
     def opaque(self, dirfd: int, path: bytes) -> None:
         """Mark the folder."""
-        if self.has_parent:
-            _set_opaque(f"/proc/self/fd/{dirfd}".encode())
+        if self.below:
+            self._hide(f"/proc/self/fd/{dirfd}".encode(), path)
 
+    def _hide(self, folder: bytes, path: bytes) -> None:
+        """Make ``folder`` opaque, and remove the whiteouts in it, which then hide nothing."""
+        os.setxattr(folder, OVERLAY_XATTR + "opaque", b"y")
+        self._opaque.add(path)
+        inside = path + b"/" if path else b""
+        for whiteout in [w for w in self._whiteouts if w.startswith(inside)]:
+            self._whiteouts.discard(whiteout)
+            try:
+                os.unlink(folder + b"/" + whiteout[len(inside) :])
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # a later member took its place, or its folder's
 
-def _set_opaque(path: bytes) -> None:
-    os.setxattr(path, OVERLAY_XATTR + "opaque", b"y")
+    def _shows_through(self, path: bytes) -> bool:
+        """Whether the layers below have ``path``, and no opaque folder of this one hides it."""
+        stack = [os.fsencode(folder) for folder in self.below]
+        parts = path.split(b"/")
+        if b"" in self._opaque:
+            return False
+        for n, part in enumerate(parts, 1):
+            found, stack = differences.look_up(stack, part, overlay=True)
+            if found is None or b"/".join(parts[:n]) in self._opaque:
+                return False
+        return True
 
 
 class Overlay(LayerFolder):

@@ -30,22 +30,22 @@ class VfsLayer(Layer):
 
     __slots__ = ("_placed",)
 
-    def fill(self, parent: str | None) -> None:
+    def fill(self) -> None:
         """Start from a copy of the layer below."""
         self._placed: set[bytes] = set()
-        super().fill(None)
-        if parent is not None:
-            copy_tree(os.fsencode(parent), os.fsencode(self.path))
+        super().fill()
+        if self.below:
+            copy_tree(os.fsencode(self.below[0]), os.fsencode(self.path))
 
     def placed(self, dirfd: int, name: bytes, path: bytes, *, folder: bool) -> None:
         """Remember ``path`` and the folders it lies in."""
-        while self.has_parent and path and path not in self._placed:
+        while self.below and path and path not in self._placed:
             self._placed.add(path)
             path = path.rpartition(b"/")[0]
 
     def whiteout(self, dirfd: int, name: bytes, path: bytes) -> None:
         """Remove it, or of a folder that this layer unpacked too, the rest."""
-        if not self.has_parent:
+        if not self.below:
             return
         if path not in self._placed:
             remove_at(dirfd, name)
@@ -54,7 +54,7 @@ class VfsLayer(Layer):
 
     def opaque(self, dirfd: int, path: bytes) -> None:
         """Remove what the folder had before this layer."""
-        if self.has_parent:
+        if self.below:
             self._clear(dirfd, b".", path)
 
     def _clear(self, dirfd: int, name: bytes, path: bytes) -> None:
