@@ -1,0 +1,301 @@
+"""Commands and options as Docker's command line has them, on click.
+
+::
+
+    minicontainer --root DIR run -it --rm=false -m=512m --name web busybox ls -l
+                  └─ group ─┘ └─────────── options ───────────┘ └ image ┘ └ left alone ┘
+
+What click does not read, `normalise` rewrites into what it does: flags with a value
+(``--rm=false``), short options with an equals sign (``-m=512m``), and those two in one cluster
+(``-itd=true``).  Then a usage error has Docker's words and Docker's exit status: 125 for a wrong
+option, 1 for a wrong number of arguments or an unknown command.
+
+A verb is a module with a ``command``; the group knows of it by its row in a table, and imports it
+when it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    ParamType = click.ParamType[Any]
+else:
+    ParamType = click.ParamType  # not generic before click 8.4
+
+
+class Option(click.Option):
+    """An option; ``bare`` is the value that it has when it is given without ``=value``.
+
+    An option with ``bare`` takes a value only behind an equals sign, as Docker's flags do.
+    """
+
+    def __init__(
+        self, param_decls: Sequence[str], *, help: str = "", bare: str | None = None, **attributes: Any
+    ) -> None:
+        super().__init__(param_decls, **attributes)
+        self.help = help  # not by click, which imports inspect for it (see deferred.py)
+        self.bare = bare
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """``-m, --memory bytes`` and its help; long options stand under each other."""
+        if self.hidden:
+            return None
+        short = [name for name in self.opts if not name.startswith("--")]
+        long = [name for name in self.opts if name.startswith("--")]
+        names = ", ".join(short + long) if short else "    " + ", ".join(long)
+        return f"{names} {self.metavar or ''}".rstrip(), self.help or ""
+
+
+class ArgumentsError(click.UsageError):
+    """Too few or too many arguments, or a command that does not exist."""
+
+    exit_code = 1
+
+
+class FlagError(click.UsageError):
+    """An option that is unknown, lacks its value, or has a wrong one."""
+
+    exit_code = 125
+
+
+class _Dockerlike(click.Command):
+    """What a command and the group share."""
+
+    usage_line: str
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Docker's syntax to click's, then click's parsing."""
+        options = {
+            name: param
+            for param in self.get_params(ctx)
+            if isinstance(param, click.Option)
+            for name in (*param.opts, *param.secondary_opts)
+        }
+        given, positionals = normalise(args, options, ctx.allow_interspersed_args, ctx)
+        try:
+            return super().parse_args(ctx, [*given, "--", *positionals])
+        except click.MissingParameter as error:
+            if isinstance(error.param, click.Argument):
+                raise self._wrong_count(ctx) from None
+            raise
+        except FlagError:
+            raise
+        except click.UsageError:
+            if len(positionals) > self._most():
+                raise self._wrong_count(ctx) from None
+            raise
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The line behind the command's name in ``Usage:``."""
+        return [self.usage_line]
+
+    def _arguments(self) -> list[click.Argument]:
+        return [param for param in self.params if isinstance(param, click.Argument)]
+
+    def _most(self) -> float:
+        return sum(a.nargs if a.nargs >= 0 else float("inf") for a in self._arguments())
+
+    def _wrong_count(self, ctx: click.Context) -> ArgumentsError:
+        least = sum(max(a.nargs, 1) for a in self._arguments() if a.required)
+        most = self._most()
+        if most == 0:
+            text = "accepts no arguments"
+        else:
+            bound = "" if least == most else "at least " if least else "at most "
+            number = least or int(most)
+            text = f"requires {bound}{number} argument{'s' if number > 1 else ''}"
+        return ArgumentsError(f"'{ctx.command_path}' {text}", ctx)
+
+
+class Command(_Dockerlike):
+    """A verb.  ``usage`` is what follows its name, as ``[OPTIONS] IMAGE [COMMAND] [ARG...]``.
+
+    With ``leave_rest`` the first argument ends the options: what follows belongs to the program.
+    """
+
+    def __init__(self, name: str, *, usage: str, leave_rest: bool = False, **attributes: Any) -> None:
+        settings = {"allow_interspersed_args": not leave_rest}
+        super().__init__(name, context_settings=settings, **attributes)
+        self.usage_line = usage
+
+
+def command(
+    name: str, *, usage: str, leave_rest: bool = False, help: str = ""
+) -> Callable[[Callable[..., Any]], Command]:
+    """Decorator: make the function, and the options below it, a verb."""
+    return click.command(name, cls=Command, usage=usage, leave_rest=leave_rest, help=help)
+
+
+def option(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: an option with a value; see `Option`."""
+    return click.option(*names, cls=Option, **attributes)
+
+
+def flag(*names: str, help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: an option that is on or off, off unless given: ``--rm``, ``--rm=false``."""
+    return click.option(*names, cls=Option, help=help, bare="true", default=False, type=_BOOLEAN)
+
+
+class _Boolean(ParamType):
+    """Go's strconv.ParseBool, which Docker uses."""
+
+    name = "bool"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, bool):
+            return value
+        if value in ("1", "t", "T", "true", "TRUE", "True"):
+            return True
+        if value in ("0", "f", "F", "false", "FALSE", "False"):
+            return False
+        raise invalid(value, param, ctx, "neither true nor false")
+
+
+_BOOLEAN = _Boolean()
+
+
+def invalid(value: object, param: click.Parameter | None, ctx: click.Context | None, why: str) -> FlagError:
+    """``invalid argument "5z" for "-m, --memory" flag: ...``."""
+    names = ", ".join(sorted(param.opts, key=len)) if param else "?"
+    return FlagError(f'invalid argument "{value}" for "{names}" flag: {why}', ctx)
+
+
+def normalise(
+    args: Sequence[str], options: Mapping[str, click.Option], interspersed: bool, ctx: click.Context | None
+) -> tuple[list[str], list[str]]:
+    """Options as click reads them, and the positional arguments behind them.
+
+    ``options`` are the known ones by name, dashes included.  Raises FlagError.
+    """
+    given: list[str] = []
+    positionals: list[str] = []
+    rest = list(reversed(args))
+    while rest:
+        arg = rest.pop()
+        if arg == "--":
+            return given, positionals + rest[::-1]
+        if arg == "-" or not arg.startswith("-"):
+            positionals.append(arg)
+            if not interspersed:
+                return given, positionals + rest[::-1]
+        elif arg.startswith("--"):
+            _long(arg, options, rest, given, ctx)
+        else:
+            _cluster(arg, options, rest, given, ctx)
+    return given, positionals
+
+
+def _long(
+    arg: str,
+    options: Mapping[str, click.Option],
+    rest: list[str],
+    given: list[str],
+    ctx: click.Context | None,
+) -> None:
+    name, equals, _ = arg.partition("=")
+    if name not in options:
+        raise FlagError(f"unknown flag: {name}", ctx)
+    option = options[name]
+    if option.is_flag:
+        given.append(name)
+    elif equals:
+        given.append(arg)
+    else:
+        given.append(f"{name}={_value(option, rest, f'flag needs an argument: {name}', ctx)}")
+
+
+def _cluster(
+    arg: str,
+    options: Mapping[str, click.Option],
+    rest: list[str],
+    given: list[str],
+    ctx: click.Context | None,
+) -> None:
+    """``-it``, ``-itd=false``, ``-e A=1``, ``-eA=1``, ``-ie=A=1``."""
+    position = 1
+    while position < len(arg):
+        letter = arg[position]
+        position += 1
+        name = f"-{letter}"
+        if name not in options:
+            raise FlagError(f"unknown shorthand flag: {letter!r} in {arg}", ctx)
+        option = options[name]
+        if option.is_flag:
+            given.append(name)
+            continue
+        tail = arg[position:]
+        if tail.startswith("="):
+            given += [name, tail[1:]]
+            return
+        if getattr(option, "bare", None) is not None:
+            given += [name, option.bare]  # type: ignore[attr-defined]
+            continue
+        if not tail:
+            tail = _value(option, rest, f"flag needs an argument: {letter!r} in {arg}", ctx)
+        given += [name, tail]
+        return
+
+
+def _value(option: click.Option, rest: list[str], error: str, ctx: click.Context | None) -> str:
+    bare: str | None = getattr(option, "bare", None)
+    if bare is not None:
+        return bare
+    if not rest:
+        raise FlagError(error, ctx)
+    return rest.pop()
+
+
+class Verb:
+    """A row of the group's table: the module that holds ``command``, and the line of help."""
+
+    __slots__ = ("help", "module", "name")
+
+    def __init__(self, name: str, module: str, help: str) -> None:
+        self.name = name
+        self.module = module
+        self.help = help
+
+
+class Verbs(_Dockerlike, click.Group):
+    """The group of all verbs."""
+
+    usage_line = "[OPTIONS] COMMAND [ARG...]"
+
+    def __init__(self, table: Sequence[Verb], **attributes: Any) -> None:
+        super().__init__(invoke_without_command=True, **attributes)
+        self.table = {verb.name: verb for verb in table}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, in the table's order."""
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb."""
+        verb = self.table.get(cmd_name)
+        if verb is None:
+            return None
+        found: click.Command = importlib.import_module(verb.module).command
+        return found
+
+    def _most(self) -> float:
+        return float("inf")
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that the first argument names.  Raises ArgumentsError."""
+        if args[0] not in self.table:
+            raise ArgumentsError(f"unknown command: {ctx.command_path} {args[0]}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table, without importing what it names."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb.name, verb.help) for verb in self.table.values()])

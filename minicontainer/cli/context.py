@@ -1,0 +1,41 @@
+"""What every verb is told by the options before its name: ``Context.obj`` is `Settings`."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import click
+
+    from minicontainer.engine.engine import Engine
+
+
+class Settings:
+    """The two roots, absolute, and whether errors are shown with their traceback."""
+
+    __slots__ = ("_engine", "debug", "root", "run_root")
+
+    def __init__(self, root: str, run_root: str, debug: bool) -> None:
+        self.root = root
+        self.run_root = run_root
+        self.debug = debug
+        self._engine: Engine | None = None
+
+    def engine(self) -> Engine:
+        """The engine below the two roots, made when a verb first asks for it."""
+        if self._engine is None:
+            from minicontainer.engine.engine import Engine
+
+            self._engine = Engine(self.root, self.run_root)
+        return self._engine
+
+
+def settings(ctx: click.Context) -> Settings:
+    """The settings of a verb's context."""
+    found = ctx.find_object(Settings)
+    assert found is not None
+    return found
+
+
+def engine(ctx: click.Context) -> Engine:
+    """The engine of a verb's context."""
+    return settings(ctx).engine()

@@ -1,0 +1,225 @@
+"""The entry point: from arguments to an exit status, and every error to one line.
+
+=================================================  ==============================================
+error                                              exit status
+=================================================  ==============================================
+a wrong option                                     125, as Docker's
+a wrong number of arguments, an unknown command    1, as Docker's
+CommandNotFound, CommandNotExecutable              127, 126
+any other MinicontainerError, any OSError          125 from ``run``, 1 from the other verbs: what
+                                                   ``run`` ends with is else the program's own
+^C                                                 130
+nobody reads standard output any more              1, without a word, as Docker
+=================================================  ==============================================
+
+A traceback appears only with --debug or MINICONTAINER_DEBUG=1.
+
+Start-up counts in every command: `inspect` is deferred (deferred.py), the garbage collector, which
+finds nothing while modules load, runs rarely (2 ms), and the process ends without tearing down the
+interpreter (5 ms).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from minicontainer import __version__, errors
+from minicontainer.cli.deferred import defer
+
+defer("inspect")
+
+import click  # noqa: E402 (what is deferred must be so before)
+
+from minicontainer.cli.command import Option, Verb, Verbs, flag  # noqa: E402
+from minicontainer.cli.context import Settings  # noqa: E402
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+NAME = "minicontainer"
+DEBUG = "MINICONTAINER_DEBUG"
+
+VERBS = (
+    Verb("doctor", "minicontainer.cli.doctor", "Say what will and will not work on this host, and why"),
+    Verb("version", "minicontainer.cli.version", "Show the version information"),
+)
+
+# The verbs whose exit status is a program's; Docker then marks its own errors with 125.
+ERRORS_ARE_125 = frozenset({"run"})
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(f"{NAME} version {__version__}")
+        ctx.exit()
+
+
+@click.command(NAME, cls=Verbs, table=VERBS, help="An educational container runtime.")
+@click.option(
+    "--root",
+    cls=Option,
+    metavar="folder",
+    envvar="MINICONTAINER_ROOT",
+    default="/var/lib/minicontainer",
+    help="Where images and containers are kept (/var/lib/minicontainer; MINICONTAINER_ROOT)",
+)
+@click.option(
+    "--run-root",
+    cls=Option,
+    metavar="folder",
+    envvar="MINICONTAINER_RUN_ROOT",
+    default="/run/minicontainer",
+    help="What a reboot may forget: sockets, locks (/run/minicontainer; MINICONTAINER_RUN_ROOT)",
+)
+@flag("--debug", help="Show where an error comes from (MINICONTAINER_DEBUG=1)")
+@click.option(
+    "-v",
+    "--version",
+    cls=Option,
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and quit",
+)
+@click.pass_context
+def cli(ctx: click.Context, root: str, run_root: str, debug: bool) -> None:
+    """Hand the settings to the verb, or show the help where there is none."""
+    ctx.obj = Settings(os.path.abspath(root), os.path.abspath(run_root), debug or _debug_wanted())
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process."""
+    import gc
+
+    gc.set_threshold(50_000)
+    _open_missing_streams()
+    status = run(sys.argv[1:])
+    # Nothing is left to do: taking the modules apart one by one would only take time.
+    os._exit(status)
+
+
+def run(arguments: list[str]) -> int:
+    """Do what the arguments say; the exit status.  Errors are printed, never raised."""
+    for stream in (sys.stdout, sys.stderr):
+        # As Docker: UTF-8 whatever the locale; names that are not UTF-8 come out as they are.
+        stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+    told = _Told()
+    try:
+        status = _invoke(arguments, told)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort) as error:
+        status = _report(error, "", 130, told)
+    except BaseException as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            _discard_output()
+            return 1
+        status = _failed(error, told)
+    return status
+
+
+class _Told:
+    """What is known of the command when it fails."""
+
+    __slots__ = ("debug", "verb")
+
+    def __init__(self) -> None:
+        self.verb: str | None = None
+        self.debug = _debug_wanted()
+
+
+def _invoke(arguments: list[str], told: _Told) -> int:
+    try:
+        with cli.make_context(NAME, list(arguments)) as ctx:
+            try:
+                cli.invoke(ctx)
+            finally:
+                told.verb = ctx.invoked_subcommand
+                told.debug = ctx.obj.debug if ctx.obj else told.debug
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    return 0
+
+
+def _failed(error: BaseException, told: _Told) -> int:
+    """Print an error; the exit status."""
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else NAME
+        status = error.exit_code if error.exit_code != 2 else 125  # 2 is click's for all of them
+        return _report(error, f"{error.format_message().rstrip('.')}. See '{path} --help'.", status, told)
+    if isinstance(error, click.ClickException):
+        return _report(error, error.format_message(), 125, told)
+    if isinstance(error, errors.MinicontainerError):
+        return _report(error, str(error), _status(error.exit_code, told), told)
+    if isinstance(error, OSError):
+        return _report(error, _described(error), _status(125, told), told)
+    if isinstance(error, Exception):
+        text = f"internal error: {type(error).__name__}: {error} ({DEBUG}=1 shows where)"
+        return _report(error, text, _status(125, told), told)
+    raise error
+
+
+def _status(code: int, told: _Told) -> int:
+    return code if code != 125 or told.verb in ERRORS_ARE_125 else 1
+
+
+def _described(error: OSError) -> str:
+    from minicontainer import explain
+
+    return explain.describe(error)
+
+
+def _report(error: BaseException, text: str, status: int, told: _Told) -> int:
+    if told.debug:
+        import traceback
+
+        text = f"{text}\n{''.join(traceback.format_exception(error))}".rstrip()
+    else:
+        text = " ".join(text.split("\n"))
+    if text:
+        click.echo(f"{NAME}: {text}", err=True)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _discard_output()  # the error that is reported came first
+    return status
+
+
+def _debug_wanted() -> bool:
+    return os.environ.get(DEBUG, "") not in ("", "0")
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe or socket whose other side is closed."""
+    import select
+
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
+
+
+def _discard_output() -> None:
+    """Let what is still buffered go nowhere."""
+    null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+def _open_missing_streams() -> None:
+    """Give 0, 1 and 2 to /dev/null where they are closed, before a socket of ours gets the number."""
+    while True:
+        fd = os.open(os.devnull, os.O_RDWR)
+        if fd > 2:
+            os.close(fd)
+            return
+        os.set_inheritable(fd, True)
+        if fd == 1:
+            sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 (lives as long as the process)
+        if fd == 2:
+            sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115

@@ -1,0 +1,93 @@
+"""The parsers of units.py, values.py and mounts.py as click's parameter types.
+
+A value that a parser refuses becomes Docker's line:
+``invalid argument "5z" for "-m, --memory" flag: invalid suffix: 'z'``.
+"""
+
+from __future__ import annotations
+
+import click
+
+from minicontainer.cli import units, values
+from minicontainer.cli.command import ParamType, invalid
+from minicontainer.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Parsed(ParamType):
+    """A type made of a function that raises UsageError."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self.parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse text; a default that is no text is taken as it is."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.parse(value)
+        except UsageError as error:
+            raise invalid(value, param, ctx, str(error)) from None
+
+
+def _volume(text: str) -> Any:
+    import os
+
+    from minicontainer.cli.mounts import parse_volume
+
+    return parse_volume(text, os.getcwd())
+
+
+def _mount(text: str) -> Any:
+    from minicontainer.cli.mounts import parse_mount, require_source
+
+    return require_source(parse_mount(text))
+
+
+def _tmpfs(text: str) -> Any:
+    from minicontainer.cli.mounts import parse_tmpfs
+
+    return parse_tmpfs(text)
+
+
+def _entry(text: str) -> str:
+    """Checked here for the message; the value is looked up by environment.collect."""
+    from minicontainer.cli.environment import parse_entry
+
+    parse_entry(text, {})
+    return text
+
+
+def _detach_keys(text: str) -> bytes:
+    from minicontainer.cli.detach import parse_keys
+
+    return parse_keys(text)
+
+
+INTEGER = Parsed("int", values.parse_integer)
+SIZE = Parsed("bytes", units.parse_size)
+MEMORY = Parsed("bytes", units.parse_memory)
+SWAP = Parsed("bytes", units.parse_swap)
+CPUS = Parsed("decimal", units.parse_cpus)
+CPUSET = Parsed("string", units.parse_cpuset)
+DURATION = Parsed("duration", units.parse_duration)
+ULIMIT = Parsed("ulimit", values.parse_ulimit)
+SIGNAL = Parsed("signal", values.parse_signal)
+CONTAINER_NAME = Parsed("string", values.parse_container_name)
+HOST_NAME = Parsed("string", values.parse_host_name)
+USER = Parsed("string", values.parse_user)
+WORKING_DIRECTORY = Parsed("string", values.parse_working_directory)
+NETWORK = Parsed("network", values.parse_network)
+PUBLISH = Parsed("list", values.refuse_publish)
+LABEL = Parsed("list", values.parse_label)
+FILTER = Parsed("filter", values.parse_filter)
+ENTRY = Parsed("list", _entry)
+VOLUME = Parsed("list", _volume)
+MOUNT = Parsed("mount", _mount)
+TMPFS = Parsed("list", _tmpfs)
+DETACH_KEYS = Parsed("string", _detach_keys)

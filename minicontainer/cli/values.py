@@ -1,0 +1,151 @@
+"""Values of single options, from Docker's syntax to the engine's types.  All raise UsageError."""
+
+from __future__ import annotations
+
+from minicontainer.errors import NotFound, Unsupported, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from minicontainer.engine.records import Ulimit
+
+# The limits of getrlimit(2), which bash's ulimit and Docker write without RLIMIT_.
+ULIMITS = frozenset(
+    [
+        "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile",
+        "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
+    ]
+)  # fmt: skip
+
+NETWORKS = ("none", "host", "bridge")
+
+_NAME = "[a-zA-Z0-9][a-zA-Z0-9_.-]"
+HOST_NAME_MAX = 64  # gethostname(2), Linux
+
+
+def parse_integer(text: str) -> int:
+    """A whole number in decimal."""
+    if not text.isascii() or not text.removeprefix("-").isdigit():
+        raise UsageError("not a whole number")
+    return int(text)
+
+
+def parse_ulimit(text: str) -> Ulimit:
+    """``nofile=1024:2048``; one number is both limits; -1 is unlimited."""
+    from minicontainer.engine.records import Ulimit
+
+    name, equals, limits = text.partition("=")
+    if not equals:
+        raise UsageError(f"invalid ulimit argument: {text}")
+    if name not in ULIMITS:
+        raise UsageError(f"invalid ulimit type: {name}")
+    numbers = limits.split(":")
+    if len(numbers) > 2:
+        raise UsageError(f"too many limit value arguments - {limits}, can only have up to two, `soft[:hard]`")
+    if not all(number == "-1" or (number.isascii() and number.isdigit()) for number in numbers):
+        raise UsageError(f"limits of {name} are whole numbers, or -1 for none: {limits!r}")
+    soft, hard = int(numbers[0]), int(numbers[-1])
+    if hard != -1 and (soft == -1 or soft > hard):
+        shown = "unlimited" if soft == -1 else soft
+        raise UsageError(f"ulimit soft limit must be less than or equal to hard limit: {shown} > {hard}")
+    return Ulimit(name, soft, hard)
+
+
+def parse_signal(text: str) -> int:
+    """The number of ``SIGTERM``, ``TERM``, ``term``, ``15``, ``RTMIN+1``."""
+    import signal
+
+    if text.isascii() and text.isdigit() and 0 < int(text) < signal.NSIG:
+        return int(text)
+    name, sign, offset = text.upper().removeprefix("SIG").partition("+")
+    number = getattr(signal, f"SIG{name}", None)
+    if not isinstance(number, signal.Signals):
+        raise UsageError(f"Invalid signal: {text}")
+    if not sign:
+        return int(number)
+    if name != "RTMIN" or not offset.isdigit() or number + int(offset) > signal.SIGRTMAX:
+        raise UsageError(f"Invalid signal: {text}")
+    return number + int(offset)
+
+
+def parse_container_name(text: str) -> str:
+    """A name as Docker allows it: a letter or digit, then at least one of these or ``_.-``."""
+    name = text.removeprefix("/")
+    if not is_name(name):
+        raise UsageError(f"Invalid container name ({text}), only {_NAME} are allowed")
+    return name
+
+
+def is_name(text: str) -> bool:
+    """Whether ``text`` can name a container or a volume."""
+    rest = text.replace("_", "0").replace(".", "0").replace("-", "0")
+    return len(text) > 1 and text.isascii() and text[0].isalnum() and rest.isalnum()
+
+
+def parse_host_name(text: str) -> str:
+    """At most 64 letters, digits, dots and hyphens (hostname(7)); underscores are tolerated."""
+    rest = text.replace("-", "0").replace(".", "0").replace("_", "0")
+    if not rest.isascii() or not rest.isalnum() or text[0] in "-." or text[-1] in "-.":
+        raise UsageError(f"invalid host name {text!r}: letters, digits, dots and hyphens")
+    if len(text) > HOST_NAME_MAX:
+        raise UsageError(f"invalid host name {text!r}: longer than {HOST_NAME_MAX} characters")
+    return text
+
+
+def parse_user(text: str) -> str:
+    """``user``, ``user:group``, as they are; who they are is looked up inside the image."""
+    user, colon, group = text.partition(":")
+    if not user or (colon and not group) or ":" in group:
+        raise UsageError(f"invalid user {text!r}: give it as USER or USER:GROUP, each a name or a number")
+    return text
+
+
+def parse_working_directory(text: str) -> str:
+    """An absolute path inside the container."""
+    if not text.startswith("/"):
+        raise UsageError(f"the working directory '{text}' is invalid, it needs to be an absolute path")
+    return text
+
+
+def parse_network(text: str) -> str:
+    """none, host or bridge.  NotFound for another network, Unsupported for another container's."""
+    if text == "default":
+        return "bridge"
+    if text.startswith("container:"):
+        raise Unsupported(f"{text}: sharing a container's network comes in later work")
+    if text not in NETWORKS:
+        raise NotFound(f"network {text} not found: there are {', '.join(NETWORKS)}")
+    return text
+
+
+def refuse_publish(text: str) -> str:
+    """``-p`` is understood and refused."""
+    raise Unsupported(f"-p {text}: published ports come in later work; use --network host, or its address")
+
+
+def parse_label(text: str) -> tuple[str, str]:
+    """(key, value) of ``key=value`` or ``key``."""
+    key, _, value = text.partition("=")
+    if not key.strip():
+        raise UsageError(f"invalid label '{text}': empty name")
+    return key, value
+
+
+def parse_filter(text: str) -> tuple[str, str]:
+    """(key, value) of ``key=value``; keys in lower case."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError("bad format of filter (expected name=value)")
+    return key.strip().lower(), value.strip()
+
+
+def group_filters(filters: Iterable[tuple[str, str]], allowed: Iterable[str]) -> Mapping[str, list[str]]:
+    """The values of each key: a thing matches when, for every key, it matches one of the values."""
+    known = set(allowed)
+    grouped: dict[str, list[str]] = {}
+    for key, value in filters:
+        if key not in known:
+            raise UsageError(f"Invalid filter '{key}': there are {', '.join(sorted(known))}")
+        grouped.setdefault(key, []).append(value)
+    return grouped
