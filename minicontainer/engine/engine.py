@@ -15,7 +15,8 @@ import signal
 import time
 from contextlib import suppress
 
-from minicontainer.engine import names, records
+from minicontainer import cgroups
+from minicontainer.engine import defaults, names, records, spec
 from minicontainer.engine.records import Container, Folders, HostConfig, Status
 from minicontainer.errors import Conflict, MinicontainerError, NotFound
 from minicontainer.libcontainer.container import Container as Runtime
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from minicontainer.image.model import Image
     from minicontainer.image.store import ImageStore
     from minicontainer.network.bridge import BridgeNetwork
-    from minicontainer.storage.driver import Driver
+    from minicontainer.storage.contract import Driver
 
 DEFAULT_ROOT = "/var/lib/minicontainer"
 DEFAULT_RUN = "/run/minicontainer"
@@ -105,15 +106,21 @@ class Engine:
 
     def load(self, container_id: str) -> Found:
         """One container by its whole id.  Raises NotFound, CorruptData."""
+        found = self.read(container_id)
+        return self.recover(container_id) if _orphaned(found.status) else found
+
+    def read(self, container_id: str) -> Found:
+        """What the files say.  Raises NotFound, CorruptData."""
         folder = self.folders.container(container_id)
         try:
-            container = records.load_container(folder)
-            status = records.load_status(folder)
+            return Found(records.load_container(folder), records.load_status(folder))
         except FileNotFoundError:
             raise NotFound(f"No such container: {container_id}") from None
-        if status.state in ("starting", "running") and not records.monitored(status):
-            return self.recover(container_id)
-        return Found(container, status)
+
+    def load_locked(self, container_id: str) -> Found:
+        """The same for who holds the container's lock."""
+        found = self.read(container_id)
+        return self._mend(found) if _orphaned(found.status) else found
 
     def resolve(self, text: str) -> str:
         """The id that ``text`` (an id, a prefix of one, a name) stands for.  Raises NotFound."""
@@ -144,9 +151,13 @@ class Engine:
         """Make ``container`` of ``image``: its folder, its writable layer, its name.
 
         ``container`` needs no id, chain or driver yet; a missing name is made up.  Raises Conflict
-        when the name is taken.
+        when the name is taken, Unsupported for a limit that this host cannot enforce, UsageError
+        without a program to run; nothing is made then.
         """
+        defaults.merge(container.config, image.config)
+        spec.capability_list(container.host)
         container.id = container.id or names.random_id()
+        cgroups.manager(f"/minicontainer/{container.id}").check(spec.resources(container.host))
         container.created = time.time()
         container.image_id = image.id
         container.chain = self.images.ensure_unpacked(image)
@@ -203,11 +214,11 @@ class Engine:
         """
         from minicontainer.engine import monitor
 
-        with self.folders.lock(container_id):
-            found = self.load(container_id)
+        with self.folders.lock(container_id) as lock:
+            found = self.load_locked(container_id)
             if found.status.state in ("starting", "running"):
                 raise Conflict(f"container {found.container.name} is already running")
-            return monitor.launch(self, found.container)
+            return monitor.launch(self, found.container, lock)
 
     def connect(self, container_id: str) -> socket.socket:
         """A client's socket of a running container.  Raises Conflict if it does not run."""
@@ -314,27 +325,24 @@ class Engine:
 
         Its program was killed with its monitor: exit code 137.  Raises NotFound.
         """
-        folder = self.folders.container(container_id)
         with self.folders.lock(container_id):
-            try:
-                container, status = records.load_container(folder), records.load_status(folder)
-            except FileNotFoundError:
-                raise NotFound(f"No such container: {container_id}") from None
-            if records.monitored(status) or status.state not in ("starting", "running"):
-                return Found(container, status)
-            self._give_back(container)
-            ended = Status(
-                state="exited",
-                exit_code=137,
-                started=status.started,
-                finished=time.time(),
-                error="its monitor was killed",
-            )
-            if container.host.auto_remove:
-                self.discard(container)
-                raise NotFound(f"No such container: {container_id}")
-            records.save(f"{folder}/status.json", ended)
-            return Found(container, ended)
+            return self.load_locked(container_id)
+
+    def _mend(self, found: Found) -> Found:
+        container = found.container
+        self._give_back(container)
+        ended = Status(
+            state="exited",
+            exit_code=137,
+            started=found.status.started,
+            finished=time.time(),
+            error="its monitor was killed",
+        )
+        if container.host.auto_remove:
+            self.discard(container)
+            raise NotFound(f"No such container: {container.id}")
+        records.save(f"{self.folders.container(container.id)}/status.json", ended)
+        return Found(container, ended)
 
     def _give_back(self, container: Container) -> None:
         from minicontainer import cgroups
@@ -349,6 +357,11 @@ class Engine:
         remove_tree(f"{self.folders.runtime}/{container.id}")
         if container.host.network_mode == "bridge":
             self.bridge().release(container.id)
+
+
+def _orphaned(status: Status) -> bool:
+    """Whether the status claims a container whose monitor is gone."""
+    return status.state in ("starting", "running") and not records.monitored(status)
 
 
 def _stop_signal(container: Container) -> int:

@@ -194,7 +194,7 @@ class Monitor:
         self._give_back()
         self._save()
         if self.container.host.auto_remove:
-            self.engine.discard(self.container)
+            self._discard()
         client = Client(self.starter)
         client.sender.put_frame(attach.failed(errors.to_wire(error)))
         drain(client)
@@ -213,15 +213,19 @@ class Monitor:
         self.status.state = "exited"
         self.status.pid = self.status.monitor = self.status.monitor_start = 0
         if self.container.host.auto_remove:
-            self._release_rootfs()
-            self.engine.discard(self.container)
+            self._discard()
         else:
             self._save()
         self.session.farewell(attach.exited(code))
 
-    def _release_rootfs(self) -> None:
-        because("nothing may be mounted in a folder that is to be removed")
-        mount.umount2(f"{self.folder}/rootfs", mount.MNT_DETACH)
+    def _discard(self) -> None:
+        """For --rm.  Whoever works on the container now (commit) holds its lock, and is waited for."""
+        rootfs = f"{self.folder}/rootfs"
+        if os.path.ismount(rootfs):
+            because("nothing may be mounted in a folder that is to be removed")
+            mount.umount2(rootfs, mount.MNT_DETACH)
+        with self.engine.folders.lock(self.container.id):
+            self.engine.discard(self.container)
 
     def _give_back(self) -> None:
         """Network, cgroup, runtime state.  Each is tried; what fails is left to `Engine.recover`."""
@@ -242,12 +246,16 @@ class Monitor:
         records.save(f"{self.folder}/status.json", self.status)
 
 
-def launch(engine: Engine, container: records.Container) -> tuple[int, socket.socket]:
-    """Fork the monitor of ``container``; its process id, and the first client's end of a socket."""
+def launch(engine: Engine, container: records.Container, lock: files.Lock) -> tuple[int, socket.socket]:
+    """Fork the monitor of ``container``; its process id, and the first client's end of a socket.
+
+    ``lock`` is the container's, which the caller holds and the monitor must not go on holding.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     because("a monitor for this container, which outlives this command")
     pid = process.fork()
     if pid == 0:
+        lock.release()
         ours.close()
         door.i_am("monitor")
         Monitor(engine, container, theirs).run()

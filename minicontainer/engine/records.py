@@ -61,14 +61,14 @@ class Ulimit(msgspec.Struct):
 
 
 class Config(msgspec.Struct, omit_defaults=True):
-    """What runs: Docker's Config."""
+    """What runs: Docker's Config.  An ``entrypoint`` of None is the image's, an empty one is none."""
 
     image: str = ""
     hostname: str = ""
     domainname: str = ""
     user: str = ""
     env: list[str] = []
-    entrypoint: list[str] = []
+    entrypoint: list[str] | None = None
     cmd: list[str] = []
     working_dir: str = ""
     labels: dict[str, str] = {}

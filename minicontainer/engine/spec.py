@@ -57,7 +57,7 @@ def build(container: Container, account: Account, folder: str, files: list[str])
 def _process(config: Config, host: HostConfig, account: Account, container_id: str) -> oci.Process:
     return oci.Process(
         cwd=config.working_dir or "/",
-        args=[*config.entrypoint, *config.cmd],
+        args=[*(config.entrypoint or []), *config.cmd],
         env=_environment(config, account, container_id),
         terminal=config.tty,
         user=oci.User(uid=account.uid, gid=account.gid, additional_gids=account.additional_gids),

@@ -48,6 +48,7 @@ class Container:
         self.folder = os.path.join(root, record.id)
         self.record = record
         self.pidfd = fd
+        self.cgroup = cgroups.manager(record.cgroup)
 
     # -- making and finding one
 
@@ -96,11 +97,6 @@ class Container:
         return cls(root, record, fd)
 
     # -- its life
-
-    @property
-    def cgroup(self) -> Manager:
-        """The manager of its control groups."""
-        return cgroups.manager(self.record.cgroup)
 
     def status(self) -> str:
         """created, running, paused or stopped, as the kernel says."""
@@ -184,8 +180,9 @@ class Container:
             self._await_end()
         else:
             states.require(self.record.id, "delete", status)
-        # Without a pid namespace of its own, processes may have outlived init.
-        self.cgroup.kill()
+        if self.cgroup.pids():
+            # Without a pid namespace of its own, processes outlive init.
+            self.cgroup.kill()
         self.cgroup.delete()
         self._forget_pidfd()
         _remove_folder(self.folder)

@@ -1,0 +1,168 @@
+"""What ``inspect`` shows: containers and images as documents with Docker's field names."""
+
+from __future__ import annotations
+
+from minicontainer import __version__
+from minicontainer.engine.engine import Engine, Found
+from minicontainer.engine.logs import timestamp
+from minicontainer.engine.records import Bind, Container, Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from minicontainer.image.model import Image
+
+NEVER = "0001-01-01T00:00:00Z"  # Go's zero time, which Docker shows for what has not happened
+
+
+def _time(seconds: float) -> str:
+    return timestamp(int(seconds * 10**9)) if seconds else NEVER
+
+
+def container(engine: Engine, found: Found) -> dict[str, Any]:
+    """A container as ``docker container inspect`` shows it (Engine API, ContainerInspect)."""
+    record, status = found.container, found.status
+    folder = engine.folders.container(record.id)
+    words = [*(record.config.entrypoint or []), *record.config.cmd]
+    return {
+        "Id": record.id,
+        "Created": _time(record.created),
+        "Path": words[0],
+        "Args": words[1:],
+        "State": state(found),
+        "Image": record.image_id,
+        "ResolvConfPath": f"{folder}/resolv.conf",
+        "HostnamePath": f"{folder}/hostname",
+        "HostsPath": f"{folder}/hosts",
+        "LogPath": f"{folder}/log.json",
+        "Name": f"/{record.name}",
+        "RestartCount": 0,
+        "Driver": record.driver,
+        "Platform": "linux",
+        "HostConfig": _host_config(record),
+        "GraphDriver": {"Name": record.driver, "Data": None},
+        "Mounts": [_mount(bind) for bind in record.host.mounts if bind.type == "bind"],
+        "Config": _config(record),
+        "NetworkSettings": _network(record, status),
+    }
+
+
+def state(found: Found) -> dict[str, Any]:
+    """The part ``State``."""
+    status = found.status
+    return {
+        "Status": status.state,
+        "Running": found.running,
+        "Paused": False,
+        "Restarting": False,
+        "OOMKilled": status.oom_killed,
+        "Dead": False,
+        "Pid": status.pid,
+        "ExitCode": status.exit_code,
+        "Error": status.error,
+        "StartedAt": _time(status.started),
+        "FinishedAt": _time(status.finished),
+    }
+
+
+def _host_config(record: Container) -> dict[str, Any]:
+    host = record.host
+    binds = [b for b in host.mounts if b.type == "bind"]
+    return {
+        "Binds": [":".join([b.source, b.target, *([",".join(b.options)] if b.options else [])]) for b in binds],
+        "Tmpfs": {b.target: ",".join(b.options) for b in host.mounts if b.type == "tmpfs"},
+        "NetworkMode": host.network_mode,
+        "AutoRemove": host.auto_remove,
+        "CapAdd": host.cap_add,
+        "CapDrop": host.cap_drop,
+        "Privileged": host.privileged,
+        "ReadonlyRootfs": host.read_only,
+        "Init": host.init,
+        "OomScoreAdj": host.oom_score_adj,
+        "Memory": host.memory,
+        "MemoryReservation": host.memory_reservation,
+        "MemorySwap": host.memory_swap,
+        "NanoCpus": host.nano_cpus,
+        "CpuShares": host.cpu_shares,
+        "CpusetCpus": host.cpuset_cpus,
+        "CpusetMems": host.cpuset_mems,
+        "PidsLimit": host.pids_limit or None,
+        "BlkioWeight": host.blkio_weight,
+        "BlkioDeviceReadBps": [{"Path": path, "Rate": rate} for path, rate in host.device_read_bps],
+        "BlkioDeviceWriteBps": [{"Path": path, "Rate": rate} for path, rate in host.device_write_bps],
+        "Ulimits": [{"Name": u.name, "Soft": u.soft, "Hard": u.hard} for u in host.ulimits],
+    }
+
+
+def _mount(bind: Bind) -> dict[str, Any]:
+    propagation = [option for option in bind.options if option.endswith(("private", "slave", "shared"))]
+    return {
+        "Type": "bind",
+        "Source": bind.source,
+        "Destination": bind.target,
+        "Mode": ",".join(bind.options),
+        "RW": "ro" not in bind.options,
+        "Propagation": propagation[-1] if propagation else "rprivate",
+    }
+
+
+def _config(record: Container) -> dict[str, Any]:
+    config = record.config
+    return {
+        "Hostname": config.hostname,
+        "Domainname": config.domainname,
+        "User": config.user,
+        "AttachStdin": config.open_stdin and config.attach,
+        "AttachStdout": config.attach,
+        "AttachStderr": config.attach,
+        "Tty": config.tty,
+        "OpenStdin": config.open_stdin,
+        "Env": config.env,
+        "Cmd": config.cmd or None,
+        "Image": config.image,
+        "WorkingDir": config.working_dir,
+        "Entrypoint": config.entrypoint or None,
+        "Labels": config.labels,
+        "StopSignal": config.stop_signal or "SIGTERM",
+    }
+
+
+def _network(record: Container, status: Status) -> dict[str, Any]:
+    at = status.network
+    endpoint = {
+        "MacAddress": at.get("mac", ""),
+        "Gateway": at.get("gateway", ""),
+        "IPAddress": at.get("address", ""),
+        "IPPrefixLen": at.get("prefix_length", 0),
+    }
+    return {**endpoint, "Networks": {record.host.network_mode: endpoint}}
+
+
+def image(found: Image, driver: str) -> dict[str, Any]:
+    """An image as ``docker image inspect`` shows it (Engine API, ImageInspect)."""
+    config = found.config
+    return {
+        "Id": found.id,
+        "RepoTags": found.references,
+        "RepoDigests": [f"{r.rpartition(':')[0]}@{found.manifest_digest}" for r in found.references],
+        "Created": found.created,
+        "Author": found.document.author or "",
+        "Architecture": found.document.architecture,
+        "Os": found.document.os,
+        "Size": found.size,
+        "Config": {
+            "User": config.user,
+            "Env": config.env,
+            "Cmd": config.cmd,
+            "Entrypoint": config.entrypoint,
+            "WorkingDir": config.working_dir,
+            "Labels": config.labels,
+            "ExposedPorts": config.exposed_ports,
+            "Volumes": config.volumes,
+            "StopSignal": config.stop_signal,
+        },
+        "GraphDriver": {"Name": driver, "Data": None},
+        "RootFS": {"Type": "layers", "Layers": found.diff_ids},
+        "DockerVersion": f"minicontainer {__version__}",
+    }
