@@ -41,11 +41,8 @@ class ImageLayout:
         self._index = os.path.join(path, "index.json")
 
     def lock(self) -> Lock:
-        """The lock for `write_index` and `collect`; makes the folder and ``oci-layout`` first."""
+        """The lock for `write_index` and `collect`; makes the folders first."""
         os.makedirs(self.blobs, mode=0o700, exist_ok=True)
-        mark = os.path.join(self.path, "oci-layout")
-        if not os.path.exists(mark):
-            write_atomic(mark, oci.dump(oci.Layout(oci.LAYOUT_VERSION)), mode=0o644)
         return Lock(os.path.join(self.path, ".lock"))
 
     def read_index(self) -> list[oci.Descriptor]:
@@ -58,6 +55,9 @@ class ImageLayout:
 
     def write_index(self, entries: list[oci.Descriptor]) -> None:
         """Replace index.json.  Call with the lock held."""
+        mark = os.path.join(self.path, "oci-layout")
+        if not os.path.exists(mark):
+            write_atomic(mark, oci.dump(oci.Layout(oci.LAYOUT_VERSION)), mode=0o644)
         index = oci.Index(2, entries, media_type=oci.MEDIA_INDEX)
         write_atomic(self._index, oci.dump(index), mode=0o644)
 

@@ -301,6 +301,3 @@ class _Target:
                 # A file system without them still holds a useful image; Docker goes on, too.
                 if error.errno != errno.ENOTSUP:
                     raise
-
-
-__all__ = ["OPAQUE", "WHITEOUT", "clean", "unpack"]

@@ -33,7 +33,7 @@ def driver(root: str, name: str | None = None) -> Driver:
 
 
 def _remembered(root: str) -> str:
-    from minicontainer.util.files import read, write_atomic
+    from minicontainer.util.files import read
 
     path = os.path.join(root, "layers", "driver")
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -47,8 +47,22 @@ def _remembered(root: str) -> str:
     from minicontainer.storage.probe import why_not_overlay
 
     name = "vfs" if why_not_overlay(root) else "overlay"
-    write_atomic(path, f"{name} {holds_for}\n".encode())
+    _remember(path, f"{name} {holds_for}\n".encode())
     return name
+
+
+def _remember(path: str, line: bytes) -> None:
+    from minicontainer.storage import temporary
+
+    under_way, fd = temporary.new_file(os.path.dirname(path))
+    try:
+        os.write(fd, line)
+        os.rename(under_way, path)
+    except OSError:
+        os.unlink(under_way)
+        raise
+    finally:
+        os.close(fd)
 
 
 def require(root: str, name: str) -> None:

@@ -23,7 +23,7 @@ import stat
 
 from minicontainer.storage import temporary
 from minicontainer.storage.tree import remove_tree
-from minicontainer.util.files import PREFIX, Lock
+from minicontainer.util.files import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ class LayerFolder:
 
     def sweep(self) -> list[str]:
         """Remove what killed processes left half-made; the paths removed."""
-        return temporary.sweep(self.layers_path)
+        return temporary.sweep(self.layers_path) + temporary.sweep(os.path.dirname(self.layers_path))
 
 
 def hex_of(chain_id: str) -> str:
@@ -227,6 +227,3 @@ def copy_root(source: str, target: str) -> None:
     os.chown(target, status.st_uid, status.st_gid)
     os.chmod(target, stat.S_IMODE(status.st_mode))
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-__all__ = ["PREFIX", "Driver", "Layer", "LayerFolder", "copy_root", "hex_of"]
