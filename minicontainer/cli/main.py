@@ -42,6 +42,19 @@ NAME = "minicontainer"
 DEBUG = "MINICONTAINER_DEBUG"
 
 VERBS = (
+    Verb("run", "minicontainer.cli.run", "Create and run a new container from an image"),
+    Verb("exec", "minicontainer.cli.exec", "Execute a command in a running container"),
+    Verb("ps", "minicontainer.cli.ps", "List containers"),
+    Verb("commit", "minicontainer.cli.commit", "Create a new image from a container's changes"),
+    Verb("logs", "minicontainer.cli.logs", "Fetch the logs of a container"),
+    Verb("stop", "minicontainer.cli.stop", "Stop one or more running containers"),
+    Verb("kill", "minicontainer.cli.kill", "Kill one or more running containers"),
+    Verb("rm", "minicontainer.cli.rm", "Remove one or more containers"),
+    Verb("inspect", "minicontainer.cli.inspect", "Show what is known of containers and images"),
+    Verb("images", "minicontainer.cli.images", "List images"),
+    Verb("rmi", "minicontainer.cli.rmi", "Remove one or more images"),
+    Verb("import", "minicontainer.cli.importing", "Make an image of a root file system"),
+    Verb("info", "minicontainer.cli.info", "Show facts about this host and its containers"),
     Verb("doctor", "minicontainer.cli.doctor", "Say what will and will not work on this host, and why"),
     Verb("version", "minicontainer.cli.version", "Show the version information"),
 )

@@ -18,7 +18,7 @@ def parse_size(text: str) -> int:
     Raises UsageError.
     """
     lowered = text.strip().lower()
-    number = lowered.rstrip("bikmgtp ")
+    number = lowered[: len(lowered) - len(lowered.lstrip("0123456789."))]
     suffix = lowered[len(number) :].strip()
     if not number or not _is_decimal(number):
         raise UsageError(f"invalid size: '{text}'")

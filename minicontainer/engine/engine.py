@@ -9,6 +9,7 @@ call that meets it (`recover`).  Where things are, and the order of locks, is dr
 
 from __future__ import annotations
 
+import builtins
 import os
 import select
 import signal
@@ -94,7 +95,7 @@ class Engine:
         """The ids of all containers."""
         return [name for name in os.listdir(self.folders.containers) if not name.startswith(".")]
 
-    def list(self) -> list[Found]:
+    def list(self) -> builtins.list[Found]:
         """All containers, the newest first; those whose monitor died are mended on the way."""
         found = []
         for container_id in self.ids():
@@ -168,6 +169,9 @@ class Engine:
         if container.name:
             self._refuse_taken(container.name)
         temporary.sweep(self.folders.containers)  # what killed commands left half-made
+        for bind in container.host.mounts:
+            if bind.type == "bind" and not os.path.lexists(bind.source):
+                os.makedirs(bind.source, exist_ok=True)  # as Docker does for -v
         folder, fd = temporary.new_folder(self.folders.containers)
         try:
             driver.prepare(folder, container.chain)
@@ -235,6 +239,17 @@ class Engine:
             connection.close()
             raise Conflict(f"container {container_id[:12]} is not running") from None
         return connection
+
+    def runs(self, container_id: str) -> bool:
+        """Whether a container runs; False for one that is gone."""
+        try:
+            return self.load(container_id).running
+        except NotFound:
+            return False
+
+    def containers_of(self, image_id: str) -> builtins.list[str]:
+        """The ids of the containers made of an image."""
+        return [f.container.id for f in self.list() if f.container.image_id == image_id]
 
     def runtime(self, found: Found) -> Runtime:
         """libcontainer's side of a running container.  Raises Conflict if it does not run."""

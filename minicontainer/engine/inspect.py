@@ -70,7 +70,9 @@ def _host_config(record: Container) -> dict[str, Any]:
     host = record.host
     binds = [b for b in host.mounts if b.type == "bind"]
     return {
-        "Binds": [":".join([b.source, b.target, *([",".join(b.options)] if b.options else [])]) for b in binds],
+        "Binds": [
+            ":".join([b.source, b.target, *([",".join(b.options)] if b.options else [])]) for b in binds
+        ],
         "Tmpfs": {b.target: ",".join(b.options) for b in host.mounts if b.type == "tmpfs"},
         "NetworkMode": host.network_mode,
         "AutoRemove": host.auto_remove,

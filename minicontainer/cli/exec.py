@@ -1,0 +1,86 @@
+"""``minicontainer exec``: run one more command in a running container."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from minicontainer.cli import types
+from minicontainer.cli.command import command as verb
+from minicontainer.cli.command import flag, option
+from minicontainer.cli.context import engine as engine_of
+from minicontainer.cli.explaining import Explained, explain_option
+from minicontainer.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from minicontainer.engine.engine import Engine
+    from minicontainer.engine.exec import Options
+
+
+@verb(
+    "exec",
+    usage="[OPTIONS] CONTAINER COMMAND [ARG...]",
+    leave_rest=True,
+    help="Execute a command in a running container",
+)
+@flag("-d", "--detach", help="Run the command in the background")
+@option(
+    "--detach-keys", metavar="string", type=types.DETACH_KEYS, default=b"\x10\x11",
+    help="The keys that detach (ctrl-p,ctrl-q)",
+)  # fmt: skip
+@option("-e", "--env", metavar="list", type=types.ENTRY, multiple=True, help="Set environment variables")
+@option("--env-file", metavar="list", multiple=True, help="Read environment variables from a file")
+@explain_option
+@flag("-i", "--interactive", help="Keep standard input open")
+@flag("--privileged", help="Give the command all capabilities")
+@flag("-t", "--tty", help="Give it a terminal")
+@option("-u", "--user", metavar="string", type=types.USER, default="", help="USER[:GROUP], names or numbers")
+@option(
+    "-w", "--workdir", metavar="string", type=types.WORKING_DIRECTORY, default="", help="Working directory"
+)
+@click.argument("container")
+@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_context
+def command(ctx: click.Context, /, container: str, words: tuple[str, ...], **flags: Any) -> None:
+    """Start the command, and stay until it ends, unless detached; its exit status."""
+    from minicontainer.cli.environment import collect
+    from minicontainer.engine.exec import Options
+
+    if flags["tty"] and flags["interactive"] and not flags["detach"] and not os.isatty(0):
+        raise UsageError("the input device is not a TTY")
+    options = Options(
+        args=list(words),
+        env=collect(flags["env"], flags["env_file"]),
+        working_dir=flags["workdir"],
+        user=flags["user"],
+        tty=flags["tty"],
+        stdin=flags["interactive"],
+        privileged=flags["privileged"],
+    )
+    with Explained(flags["explain"], whole=not flags["detach"]):
+        status = _exec(engine_of(ctx), container, options, flags)
+    raise click.exceptions.Exit(status)
+
+
+def _exec(engine: Engine, container: str, options: Options, flags: dict[str, Any]) -> int:
+    from minicontainer.engine import exec as execution
+
+    found = engine.find(container)
+    if not options.tty and not flags["detach"]:
+        return execution.run(engine, found, options)
+    connection = execution.launch(engine, found, options)
+    if flags["detach"]:
+        from minicontainer.cli.run import await_start
+
+        await_start(connection)
+        return 0
+    from minicontainer.cli.attach import attach
+
+    outcome = attach(
+        connection.fileno(), tty=options.tty, stdin_open=options.stdin, detach_keys=flags["detach_keys"]
+    )
+    return outcome.status if outcome.kind == "exited" else 0

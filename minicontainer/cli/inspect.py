@@ -1,0 +1,66 @@
+"""``minicontainer inspect``: everything known of containers and images, as JSON."""
+
+from __future__ import annotations
+
+import click
+
+from minicontainer.cli.command import command as verb
+from minicontainer.cli.command import option
+from minicontainer.cli.context import engine as engine_of
+from minicontainer.errors import MinicontainerError, NotFound, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from minicontainer.engine.engine import Engine
+
+
+@verb("inspect", usage="[OPTIONS] NAME|ID [NAME|ID...]", help="Show what is known of containers and images")
+@option("-f", "--format", "form", metavar="string", default=None, help="A Go template, or json")
+@option("--type", "kind", metavar="string", default="", help="container or image")
+@click.argument("names", nargs=-1, required=True)
+@click.pass_context
+def command(ctx: click.Context, names: tuple[str, ...], form: str | None, kind: str) -> None:
+    """Print an array with a document for each name, or what a template makes of each."""
+    import msgspec
+
+    if kind not in ("", "container", "image"):
+        raise UsageError(f'"{kind}" is not a valid value for --type: there are container and image')
+    engine = engine_of(ctx)
+    documents, failed = [], False
+    for name in names:
+        try:
+            documents.append(_document(engine, name, kind))
+        except MinicontainerError as error:
+            failed = True
+            click.echo(f"minicontainer: {error}", err=True)
+    if form is None:
+        click.echo(msgspec.json.format(msgspec.json.encode(documents), indent=4).decode())
+    else:
+        _render(documents, form)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _render(documents: list[dict[str, Any]], form: str) -> None:
+    from minicontainer.cli.template import Template
+
+    template = Template("{{json .}}" if form == "json" else form)
+    for document in documents:
+        click.echo(template.render(document))
+
+
+def _document(engine: Engine, name: str, kind: str) -> dict[str, Any]:
+    from minicontainer.engine import inspect
+
+    if kind != "image":
+        try:
+            return inspect.container(engine, engine.find(name))
+        except NotFound as error:
+            if kind == "container" or "multiple" in str(error):
+                raise
+    try:
+        return inspect.image(engine.images.resolve(name), engine.driver().name)
+    except NotFound:
+        raise NotFound(f"no such {kind or 'object'}: {name}") from None

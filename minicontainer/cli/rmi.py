@@ -1,0 +1,30 @@
+"""``minicontainer rmi``: remove images."""
+
+from __future__ import annotations
+
+import click
+
+from minicontainer.cli.command import command as verb
+from minicontainer.cli.command import flag
+from minicontainer.cli.context import engine as engine_of
+from minicontainer.errors import MinicontainerError
+
+
+@verb("rmi", usage="[OPTIONS] IMAGE [IMAGE...]", help="Remove one or more images")
+@flag("-f", "--force", help="Also untag an image that stopped containers use")
+@click.argument("images", nargs=-1, required=True)
+@click.pass_context
+def command(ctx: click.Context, images: tuple[str, ...], force: bool) -> None:
+    """Untag or remove each, and print what was done."""
+    engine = engine_of(ctx)
+    failed = False
+    for name in images:
+        try:
+            lines = engine.images.remove(name, force=force, in_use=engine.containers_of)
+        except MinicontainerError as error:
+            failed = True
+            click.echo(f"minicontainer: {error}", err=True)
+        else:
+            click.echo("\n".join(lines))
+    if failed:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,263 @@
+"""``minicontainer run``: make a container of an image and start it."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from minicontainer.cli import types
+from minicontainer.cli.command import command as verb
+from minicontainer.cli.command import flag, option
+from minicontainer.cli.context import engine as engine_of
+from minicontainer.cli.explaining import Explained, explain_option
+from minicontainer.errors import MinicontainerError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import Any
+
+    from minicontainer.cli.attach import Outcome
+    from minicontainer.engine.records import Config, Container, HostConfig
+
+
+@verb(
+    "run",
+    usage="[OPTIONS] IMAGE [COMMAND] [ARG...]",
+    leave_rest=True,
+    help="Create and run a new container from an image",
+)
+@option("--blkio-weight", metavar="uint16", type=types.INTEGER, default=0, help="Block IO weight, 10 to 1000")
+@option("--cap-add", metavar="list", multiple=True, help="Add Linux capabilities")
+@option("--cap-drop", metavar="list", multiple=True, help="Drop Linux capabilities")
+@option(
+    "-c", "--cpu-shares", metavar="int", type=types.INTEGER, default=0, help="CPU shares (relative weight)"
+)
+@option("--cpus", metavar="decimal", type=types.CPUS, default=0, help="Number of CPUs")
+@option("--cpuset-cpus", metavar="string", type=types.CPUSET, default="", help="CPUs to run on (0-3, 0,1)")
+@option(
+    "--cpuset-mems", metavar="string", type=types.CPUSET, default="", help="Memory nodes to use (0-3, 0,1)"
+)
+@flag("-d", "--detach", help="Run in the background and print the container id")
+@option(
+    "--detach-keys", metavar="string", type=types.DETACH_KEYS, default=b"\x10\x11",
+    help="The keys that detach (ctrl-p,ctrl-q)",
+)  # fmt: skip
+@option(
+    "--device-read-bps", metavar="list", multiple=True, help="Limit the read rate from a device: PATH:RATE"
+)
+@option(
+    "--device-write-bps", metavar="list", multiple=True, help="Limit the write rate to a device: PATH:RATE"
+)
+@option("--domainname", metavar="string", type=types.HOST_NAME, default="", help="NIS domain name")
+@option("--entrypoint", metavar="string", default=None, help="Overwrite the image's entrypoint")
+@option("-e", "--env", metavar="list", type=types.ENTRY, multiple=True, help="Set environment variables")
+@option("--env-file", metavar="list", multiple=True, help="Read environment variables from a file")
+@explain_option
+@option(
+    "-h", "--hostname", metavar="string", type=types.HOST_NAME, default="", help="Host name of the container"
+)
+@flag("--init", help="Run a small init that forwards signals and reaps processes")
+@flag("-i", "--interactive", help="Keep standard input open")
+@option(
+    "-l", "--label", metavar="list", type=types.LABEL, multiple=True, help="Set meta data on the container"
+)
+@option("-m", "--memory", metavar="bytes", type=types.MEMORY, default=0, help="Memory limit")
+@option("--memory-reservation", metavar="bytes", type=types.MEMORY, default=0, help="Memory soft limit")
+@option(
+    "--memory-swap",
+    metavar="bytes",
+    type=types.SWAP,
+    default=0,
+    help="Memory and swap together; -1: no limit",
+)
+@option("--mount", metavar="mount", type=types.MOUNT, multiple=True, help="Attach a file system")
+@option("--name", metavar="string", type=types.CONTAINER_NAME, default="", help="Name of the container")
+@option(
+    "--network", "--net", metavar="network", type=types.NETWORK, default="bridge",
+    help="none, host or bridge (bridge)",
+)  # fmt: skip
+@option("--oom-score-adj", metavar="int", type=types.INTEGER, default=0, help="The kernel's OOM preference")
+@option(
+    "--pids-limit",
+    metavar="int",
+    type=types.INTEGER,
+    default=0,
+    help="Most processes and threads; -1: no limit",
+)
+@flag("--privileged", help="Give all capabilities, devices and kernel settings")
+@option(
+    "-p", "--publish", metavar="list", type=types.PUBLISH, multiple=True, help="Publish a port (later work)"
+)
+@flag("--read-only", help="Mount the root file system read-only")
+@flag("--rm", help="Remove the container when it ends")
+@option("--security-opt", metavar="list", multiple=True, help="Security options: no-new-privileges")
+@option("--sig-proxy", metavar="bool", default=True, type=bool, bare="true", help="Pass signals on (true)")
+@option("--stop-signal", metavar="string", type=types.SIGNAL, default=None, help="The signal that stops it")
+@option("--tmpfs", metavar="list", type=types.TMPFS, multiple=True, help="Mount a tmpfs")
+@flag("-t", "--tty", help="Give it a terminal")
+@option(
+    "--ulimit", metavar="ulimit", type=types.ULIMIT, multiple=True, help="A resource limit: NAME=SOFT[:HARD]"
+)
+@option("-u", "--user", metavar="string", type=types.USER, default="", help="USER[:GROUP], names or numbers")
+@option(
+    "-v",
+    "--volume",
+    metavar="list",
+    type=types.VOLUME,
+    multiple=True,
+    help="Bind a folder: SOURCE:TARGET[:ro]",
+)
+@option(
+    "-w", "--workdir", metavar="string", type=types.WORKING_DIRECTORY, default="", help="Working directory"
+)
+@click.argument("image")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def command(ctx: click.Context, /, image: str, words: tuple[str, ...], **flags: Any) -> None:
+    """Create, start, and stay until the program ends, unless detached."""
+    _check_terminal(flags)
+    with Explained(flags["explain"], whole=not flags["detach"]):
+        status = _run(ctx, image, words, flags)
+    raise click.exceptions.Exit(status)
+
+
+def _check_terminal(flags: dict[str, Any]) -> None:
+    if flags["tty"] and flags["interactive"] and not flags["detach"] and not os.isatty(0):
+        raise UsageError("the input device is not a TTY")
+    if flags["rm"] and flags["name"] and "/" in flags["name"]:
+        raise UsageError(f"invalid name {flags['name']}")
+
+
+def _run(ctx: click.Context, image: str, words: tuple[str, ...], flags: dict[str, Any]) -> int:
+    engine = engine_of(ctx)
+    found = engine.images.resolve(image)
+    container = engine.create(found, _container(image, words, flags))
+    _, connection = engine.start(container.id)
+    if flags["detach"]:
+        await_start(connection)
+        click.echo(container.id)
+        return 0
+    outcome = _attach(connection, flags)
+    return outcome.status if outcome.kind == "exited" else 0
+
+
+def _attach(connection: socket.socket, flags: dict[str, Any]) -> Outcome:
+    from minicontainer.cli.attach import attach
+
+    return attach(
+        connection.fileno(),
+        tty=flags["tty"],
+        stdin_open=flags["interactive"],
+        sig_proxy=flags["sig_proxy"],
+        detach_keys=flags["detach_keys"],
+    )
+
+
+def await_start(connection: socket.socket) -> None:
+    """Until the program runs.  Raises what kept it from starting."""
+    from minicontainer import errors
+    from minicontainer.engine import attach as protocol
+
+    decoder = protocol.Decoder()
+    while not decoder.ended:
+        for kind, payload in decoder.receive(connection.fileno()):
+            if kind == protocol.STARTED:
+                connection.close()
+                return
+            if kind == protocol.ERROR:
+                raise errors.from_wire(protocol.read_document(bytes(payload)))
+    raise MinicontainerError("the container's monitor was killed before the program started")
+
+
+def _container(image: str, words: tuple[str, ...], flags: dict[str, Any]) -> Container:
+    from minicontainer.engine.records import Container
+
+    return Container(
+        id="",
+        name=flags["name"],
+        created=0.0,
+        image_id="",
+        chain=[],
+        driver="",
+        config=_config(image, words, flags),
+        host=_host(flags),
+    )
+
+
+def _config(image: str, words: tuple[str, ...], flags: dict[str, Any]) -> Config:
+    from minicontainer.cli.environment import collect
+    from minicontainer.engine.records import Config
+
+    entrypoint = flags["entrypoint"]
+    stop = flags["stop_signal"]
+    return Config(
+        image=image,
+        hostname=flags["hostname"],
+        domainname=flags["domainname"],
+        user=flags["user"],
+        env=collect(flags["env"], flags["env_file"]),
+        entrypoint=None if entrypoint is None else [entrypoint] if entrypoint else [],
+        cmd=list(words),
+        working_dir=flags["workdir"],
+        labels=dict(flags["label"]),
+        tty=flags["tty"],
+        open_stdin=flags["interactive"],
+        attach=not flags["detach"],
+        stop_signal=str(stop) if stop else "",
+    )
+
+
+def _host(flags: dict[str, Any]) -> HostConfig:
+    from minicontainer.cli.mounts import check_targets
+    from minicontainer.engine.records import HostConfig
+
+    mounts = [*flags["volume"], *flags["mount"], *flags["tmpfs"]]
+    check_targets(mounts)
+    if flags["memory_swap"] > 0 and not flags["memory"]:
+        raise UsageError("You should always set the Memory limit when using Memoryswap limit")
+    if 0 < flags["memory_swap"] < flags["memory"]:
+        raise UsageError("Minimum memoryswap limit should be larger than memory limit")
+    return HostConfig(
+        network_mode=flags["network"],
+        mounts=mounts,
+        memory=flags["memory"],
+        memory_reservation=flags["memory_reservation"],
+        memory_swap=flags["memory_swap"],
+        nano_cpus=flags["cpus"],
+        cpu_shares=flags["cpu_shares"],
+        cpuset_cpus=flags["cpuset_cpus"],
+        cpuset_mems=flags["cpuset_mems"],
+        pids_limit=flags["pids_limit"],
+        blkio_weight=flags["blkio_weight"],
+        device_read_bps=[_rate(text) for text in flags["device_read_bps"]],
+        device_write_bps=[_rate(text) for text in flags["device_write_bps"]],
+        cap_add=list(flags["cap_add"]),
+        cap_drop=list(flags["cap_drop"]),
+        privileged=flags["privileged"],
+        read_only=flags["read_only"],
+        ulimits=list(flags["ulimit"]),
+        init=flags["init"],
+        no_new_privileges=_no_new_privileges(flags["security_opt"]),
+        oom_score_adj=flags["oom_score_adj"],
+        auto_remove=flags["rm"],
+    )
+
+
+def _rate(text: str) -> tuple[str, int]:
+    from minicontainer.cli.units import parse_size
+
+    path, colon, rate = text.rpartition(":")
+    if not colon or not path.startswith("/dev/"):
+        raise UsageError(f"bad format for device path: {text}: give /dev/NAME:RATE, as /dev/sda:1mb")
+    return path, parse_size(rate)
+
+
+def _no_new_privileges(given: tuple[str, ...]) -> bool:
+    from minicontainer.errors import Unsupported
+
+    for one in given:
+        if one not in ("no-new-privileges", "no-new-privileges=true", "no-new-privileges:true"):
+            raise Unsupported(f"--security-opt {one} is not supported: there is no-new-privileges")
+    return bool(given)
