@@ -180,6 +180,8 @@ def _split(data: bytes) -> list[tuple[int, int, int, bytes]]:
     found = []
     while len(data) >= _HEADER.size:
         length, kind, flags, sequence, _ = _HEADER.unpack_from(data)
+        if length < _HEADER.size:
+            break
         found.append((kind, flags, sequence, data[_HEADER.size : length]))
         data = data[(length + 3) & ~3 :]
     return found
@@ -225,7 +227,7 @@ def _decode(message_class: Any, body: bytes) -> Any:
 
 
 @step(
-    "ip-link(8)",
+    "rtnetlink(7)",
     why="make the switch that the containers' cables are plugged into",
     shell=lambda a: (
         f"ip link add name {quote(a['name'])} address {a['mac']} group {a['group']} up type bridge"
@@ -245,7 +247,7 @@ def new_bridge(route: Socket, name: str, mac: str, group: int) -> None:
 
 
 @step(
-    "veth(4)",
+    "rtnetlink(7)",
     why="lay a cable: one end on the bridge, the other inside the container",
     shell=lambda a: (
         f"ip link add name {quote(a['name'])} group {a['group']} master {quote(a['bridge'])} up type veth"
@@ -254,7 +256,7 @@ def new_bridge(route: Socket, name: str, mac: str, group: int) -> None:
     watch=lambda a: [("link", a["name"])],
 )
 def new_veth(route: Socket, name: str, bridge: str, group: int, peer: str, mac: str, netns: str) -> None:
-    """RTM_NEWLINK of kind veth: ``name`` on ``bridge`` here, ``peer`` in the namespace ``netns``.
+    """RTM_NEWLINK of kind veth(4): ``name`` on ``bridge`` here, ``peer`` in the namespace ``netns``.
 
     The peer comes down: its driver refuses to open it (ENOTCONN) before the two know each other.
     """
@@ -277,7 +279,7 @@ def new_veth(route: Socket, name: str, bridge: str, group: int, peer: str, mac: 
 
 
 @step(
-    "ip-address(8)",
+    "rtnetlink(7)",
     why="give the interface its address; the kernel adds the route to the addresses around it",
     shell=lambda a: f"ip address add {a['address']}/{a['prefix_length']} broadcast + dev {quote(a['name'])}",
     watch=lambda a: [("link", a["name"])],
@@ -299,7 +301,7 @@ def add_address(route: Socket, name: str, address: str, prefix_length: int) -> N
 
 
 @step(
-    "ip-route(8)",
+    "rtnetlink(7)",
     why="send what is for anybody else to the bridge, and so to the host",
     shell=lambda a: f"ip route add default via {a['gateway']}",
 )
@@ -317,7 +319,7 @@ def add_default_route(route: Socket, gateway: str) -> None:
 
 
 @step(
-    "ip-link(8)",
+    "rtnetlink(7)",
     why="pull the container's cable: deleting one end of a veth pair deletes both",
     shell=lambda a: f"ip link delete {quote(a['name'])}",
     watch=lambda a: [("link", a["name"])],
@@ -328,7 +330,7 @@ def delete_link(route: Socket, name: str) -> None:
 
 
 @step(
-    "ip-link(8)",
+    "rtnetlink(7)",
     why="take the bridge and every cable on it away; as one group the kernel waits for them once",
     shell=lambda a: f"ip link delete group {a['group']}",
     watch=lambda a: [("link", a["name"])],
