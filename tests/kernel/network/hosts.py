@@ -187,7 +187,7 @@ def facts(root: str) -> dict[str, object]:
         "links": sorted(link["ifname"] for link in ip("link")),
         "addresses": sorted(str(link["addr_info"]) for link in ip("-4", "address")),
         "routes": sorted(map(str, ip("route", "show", "table", "all"))),
-        "rules": sh("nft list ruleset"),
+        "rules": sh("nft --stateless list ruleset"),
         "ip_forward": read(IP_FORWARD),
         "files": sorted(os.listdir(folder)) if os.path.isdir(folder) else [],
         "descriptors": len(os.listdir("/proc/self/fd")),
