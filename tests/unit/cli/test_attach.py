@@ -172,12 +172,8 @@ def test_megabytes_both_ways_at_once_with_a_slow_reader(monitor: Monitor, pipes:
             echoed.extend(os.read(pipes.read_out, 20_000))
 
     def script() -> None:
-        sender = threading.Thread(
-            target=lambda: [
-                monitor.send(protocol.frame(protocol.STDOUT, down[i : i + 50_000]))
-                for i in range(0, size, 50_000)
-            ]
-        )
+        chunks = [protocol.frame(protocol.STDOUT, down[i : i + 50_000]) for i in range(0, size, 50_000)]
+        sender = threading.Thread(target=monitor.send, args=chunks)
         sender.start()
         while True:
             kind, payload = monitor.next()

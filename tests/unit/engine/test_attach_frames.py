@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ kinds = st.integers(attach.STDIN, attach.EXIT)
 frames = st.lists(st.tuples(kinds, st.binary(max_size=40)))
 
 
-def joined(pieces: list[tuple[int, memoryview | bytes]]) -> list[tuple[int, bytes]]:
+def joined(pieces: Sequence[tuple[int, memoryview | bytes]]) -> list[tuple[int, bytes]]:
     """Pieces of streams put together, whole messages as they are, empty stream frames left out."""
     found: list[tuple[int, bytes]] = []
     for kind, payload in pieces:
