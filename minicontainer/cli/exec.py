@@ -38,9 +38,11 @@ if TYPE_CHECKING:
 @flag("-i", "--interactive", help="Keep standard input open")
 @flag("--privileged", help="Give the command all capabilities")
 @flag("-t", "--tty", help="Give it a terminal")
-@option("-u", "--user", metavar="string", type=types.USER, default="", help="USER[:GROUP], names or numbers")
 @option(
-    "-w", "--workdir", metavar="string", type=types.WORKING_DIRECTORY, default="", help="Working directory"
+    "-u", "--user", metavar="string", type=types.USER, default=None, help="USER[:GROUP], names or numbers"
+)
+@option(
+    "-w", "--workdir", metavar="string", type=types.WORKING_DIRECTORY, default=None, help="Working directory"
 )
 @click.argument("container")
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -55,8 +57,8 @@ def command(ctx: click.Context, /, container: str, words: tuple[str, ...], **fla
     options = Options(
         args=list(words),
         env=collect(flags["env"], flags["env_file"]),
-        working_dir=flags["workdir"],
-        user=flags["user"],
+        working_dir=flags["workdir"] or "",
+        user=flags["user"] or "",
         tty=flags["tty"],
         stdin=flags["interactive"],
         privileged=flags["privileged"],

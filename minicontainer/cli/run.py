@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     "-c", "--cpu-shares", metavar="int", type=types.INTEGER, default=0, help="CPU shares (relative weight)"
 )
 @option("--cpus", metavar="decimal", type=types.CPUS, default=0, help="Number of CPUs")
-@option("--cpuset-cpus", metavar="string", type=types.CPUSET, default="", help="CPUs to run on (0-3, 0,1)")
+@option("--cpuset-cpus", metavar="string", type=types.CPUSET, default=None, help="CPUs to run on (0-3, 0,1)")
 @option(
-    "--cpuset-mems", metavar="string", type=types.CPUSET, default="", help="Memory nodes to use (0-3, 0,1)"
+    "--cpuset-mems", metavar="string", type=types.CPUSET, default=None, help="Memory nodes to use (0-3, 0,1)"
 )
 @flag("-d", "--detach", help="Run in the background and print the container id")
 @option(
@@ -50,13 +50,18 @@ if TYPE_CHECKING:
 @option(
     "--device-write-bps", metavar="list", multiple=True, help="Limit the write rate to a device: PATH:RATE"
 )
-@option("--domainname", metavar="string", type=types.HOST_NAME, default="", help="NIS domain name")
+@option("--domainname", metavar="string", type=types.HOST_NAME, default=None, help="NIS domain name")
 @option("--entrypoint", metavar="string", default=None, help="Overwrite the image's entrypoint")
 @option("-e", "--env", metavar="list", type=types.ENTRY, multiple=True, help="Set environment variables")
 @option("--env-file", metavar="list", multiple=True, help="Read environment variables from a file")
 @explain_option
 @option(
-    "-h", "--hostname", metavar="string", type=types.HOST_NAME, default="", help="Host name of the container"
+    "-h",
+    "--hostname",
+    metavar="string",
+    type=types.HOST_NAME,
+    default=None,
+    help="Host name of the container",
 )
 @flag("--init", help="Run a small init that forwards signals and reaps processes")
 @flag("-i", "--interactive", help="Keep standard input open")
@@ -73,7 +78,7 @@ if TYPE_CHECKING:
     help="Memory and swap together; -1: no limit",
 )
 @option("--mount", metavar="mount", type=types.MOUNT, multiple=True, help="Attach a file system")
-@option("--name", metavar="string", type=types.CONTAINER_NAME, default="", help="Name of the container")
+@option("--name", metavar="string", type=types.CONTAINER_NAME, default=None, help="Name of the container")
 @option(
     "--network", "--net", metavar="network", type=types.NETWORK, default="bridge",
     help="none, host or bridge (bridge)",
@@ -100,7 +105,9 @@ if TYPE_CHECKING:
 @option(
     "--ulimit", metavar="ulimit", type=types.ULIMIT, multiple=True, help="A resource limit: NAME=SOFT[:HARD]"
 )
-@option("-u", "--user", metavar="string", type=types.USER, default="", help="USER[:GROUP], names or numbers")
+@option(
+    "-u", "--user", metavar="string", type=types.USER, default=None, help="USER[:GROUP], names or numbers"
+)
 @option(
     "-v",
     "--volume",
@@ -110,7 +117,7 @@ if TYPE_CHECKING:
     help="Bind a folder: SOURCE:TARGET[:ro]",
 )
 @option(
-    "-w", "--workdir", metavar="string", type=types.WORKING_DIRECTORY, default="", help="Working directory"
+    "-w", "--workdir", metavar="string", type=types.WORKING_DIRECTORY, default=None, help="Working directory"
 )
 @click.argument("image")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
@@ -176,7 +183,7 @@ def _container(image: str, words: tuple[str, ...], flags: dict[str, Any]) -> Con
 
     return Container(
         id="",
-        name=flags["name"],
+        name=flags["name"] or "",
         created=0.0,
         image_id="",
         chain=[],
@@ -194,13 +201,13 @@ def _config(image: str, words: tuple[str, ...], flags: dict[str, Any]) -> Config
     stop = flags["stop_signal"]
     return Config(
         image=image,
-        hostname=flags["hostname"],
-        domainname=flags["domainname"],
-        user=flags["user"],
+        hostname=flags["hostname"] or "",
+        domainname=flags["domainname"] or "",
+        user=flags["user"] or "",
         env=collect(flags["env"], flags["env_file"]),
         entrypoint=None if entrypoint is None else [entrypoint] if entrypoint else [],
         cmd=list(words),
-        working_dir=flags["workdir"],
+        working_dir=flags["workdir"] or "",
         labels=dict(flags["label"]),
         tty=flags["tty"],
         open_stdin=flags["interactive"],
@@ -227,8 +234,8 @@ def _host(flags: dict[str, Any]) -> HostConfig:
         memory_swap=flags["memory_swap"],
         nano_cpus=flags["cpus"],
         cpu_shares=flags["cpu_shares"],
-        cpuset_cpus=flags["cpuset_cpus"],
-        cpuset_mems=flags["cpuset_mems"],
+        cpuset_cpus=flags["cpuset_cpus"] or "",
+        cpuset_mems=flags["cpuset_mems"] or "",
         pids_limit=flags["pids_limit"],
         blkio_weight=flags["blkio_weight"],
         device_read_bps=[_rate(text) for text in flags["device_read_bps"]],
