@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 NAME = "minicontainer"
 DEBUG = "MINICONTAINER_DEBUG"
+FAULT = "MINICONTAINER_FAULT"  # linux/faults.py, for tests: imported only where it is set
 
 VERBS = (
     Verb("run", "minicontainer.cli.run", "Create and run a new container from an image"),
@@ -111,6 +112,10 @@ def main() -> NoReturn:
 
     gc.set_threshold(50_000)
     _open_missing_streams()
+    if os.environ.get(FAULT):
+        from minicontainer.linux import faults
+
+        faults.install_from_environment()
     status = run(sys.argv[1:])
     # Nothing is left to do: taking the modules apart one by one would only take time.
     os._exit(status)
