@@ -69,6 +69,7 @@ class _Dockerlike(click.Command):
     """What a command and the group share."""
 
     usage_line: str
+    _help_option: click.Option | None = None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Docker's syntax to click's, then click's parsing."""
@@ -92,6 +93,19 @@ class _Dockerlike(click.Command):
                 raise self._wrong_count(ctx) from None
             raise
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """click's own, made without the help text that it would tidy with inspect (see deferred.py)."""
+        if self._help_option is None:
+            self._help_option = Option(
+                ["--help"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=_print_help,
+                help="Show this message and exit",
+            )
+        return self._help_option
+
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """The line behind the command's name in ``Usage:``."""
         return [self.usage_line]
@@ -112,6 +126,12 @@ class _Dockerlike(click.Command):
             number = least or int(most)
             text = f"requires {bound}{number} argument{'s' if number > 1 else ''}"
         return ArgumentsError(f"'{ctx.command_path}' {text}", ctx)
+
+
+def _print_help(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
 
 
 class Command(_Dockerlike):

@@ -178,7 +178,8 @@ class Engine:
             os.makedirs(f"{folder}/rootfs", 0o755, exist_ok=True)
             with self.folders.lock("containers"):
                 self._name(container)
-                records.save(f"{folder}/container.json", container)
+                # With --rm nothing is meant to outlive a crash.
+                records.save(f"{folder}/container.json", container, sync=not container.host.auto_remove)
                 records.save(f"{folder}/status.json", Status(), sync=False)
                 os.chmod(folder, 0o711)
                 os.rename(folder, self.folders.container(container.id))

@@ -95,7 +95,7 @@ class Monitor:
         self.status.monitor = os.getpid()
         self.status.monitor_start = start_time(os.getpid()) or 0
         self.status.state = "starting"
-        self._save()
+        self._save(sync=False)
         rootfs = f"{self.folder}/rootfs"
         self.engine.driver(self.container.driver).mount(self.folder, self.container.chain, rootfs)
         self._configure(rootfs)
@@ -119,7 +119,7 @@ class Monitor:
         self.status.state = "running"
         self.status.pid = self.runtime.record.pid
         self.status.started = time.time()
-        self._save()
+        self._save(sync=False)
         self.session.facts = {"id": self.container.id, "pid": self.status.pid}
         self.session.welcome(self.starter)
         self._drop_own_streams()
@@ -203,9 +203,8 @@ class Monitor:
 
     def _finish(self) -> None:
         assert self.runtime is not None
-        memory = self.runtime.cgroup.stats().memory
-        self.status.oom_killed = memory is not None and memory.oom_kills > 0
         code = self.runtime.wait()
+        self.status.oom_killed = self._ran_out_of_memory(code)
         self.log.close()
         self.status.exit_code = code
         self.status.finished = time.time()
@@ -217,6 +216,14 @@ class Monitor:
         else:
             self._save()
         self.session.farewell(attach.exited(code))
+
+    def _ran_out_of_memory(self, code: int) -> bool:
+        """Whether the kernel killed a process of the container for want of memory."""
+        if not self.container.host.memory and code != 128 + signal.SIGKILL:
+            return False  # not worth reading all statistics for
+        assert self.runtime is not None
+        memory = self.runtime.cgroup.stats().memory
+        return memory is not None and memory.oom_kills > 0
 
     def _discard(self) -> None:
         """For --rm.  Whoever works on the container now (commit) holds its lock, and is waited for."""
@@ -242,8 +249,9 @@ class Monitor:
             except (OSError, MinicontainerError) as error:
                 self.status.error = f"while cleaning up: {error}"
 
-    def _save(self) -> None:
-        records.save(f"{self.folder}/status.json", self.status)
+    def _save(self, *, sync: bool = True) -> None:
+        """Not synced while it runs: what a reboot leaves of that is mended anyway."""
+        records.save(f"{self.folder}/status.json", self.status, sync=sync)
 
 
 def launch(engine: Engine, container: records.Container, lock: files.Lock) -> tuple[int, socket.socket]:
