@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from minicontainer.cgroups.host import Hierarchies
     from minicontainer.cgroups.stats import Stats
     from minicontainer.oci.runtime import Resources
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
         @property
         def path(self) -> str:
             """Absolute, below the mount point of each hierarchy."""
+
+        @property
+        def hierarchies(self) -> Hierarchies:
+            """Where the host's controllers are."""
 
         def check(self, resources: Resources) -> None:
             """Raise Unsupported for a limit that this host cannot enforce, InvalidConfig for nonsense.

@@ -17,7 +17,6 @@ import time
 import msgspec
 
 from minicontainer import cgroups
-from minicontainer.cgroups.host import hierarchies
 from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError
 from minicontainer.libcontainer import state as states
 from minicontainer.libcontainer import sync
@@ -43,12 +42,14 @@ DEFAULT_PARENT = "/minicontainer"
 class Container:
     """A container that exists.  ``pidfd`` is init's, or -1 once it is gone."""
 
-    def __init__(self, root: str, record: states.Record, fd: int) -> None:
+    def __init__(
+        self, root: str, record: states.Record, fd: int, cgroup: Manager | None = None
+    ) -> None:
         self.root = root
         self.folder = os.path.join(root, record.id)
         self.record = record
         self.pidfd = fd
-        self.cgroup = cgroups.manager(record.cgroup)
+        self.cgroup = cgroup or cgroups.manager(record.cgroup)
 
     # -- making and finding one
 
@@ -256,10 +257,11 @@ class _Creation:
             listener.close()
             self._admit(pid)
             ours.send("go")
+            record = self._record(pid)
             if self.prepare is not None:
                 self.prepare(pid)
             self._await_ready(ours, pid)
-            return self._record(pid, fd)
+            return self.kind(self.root, record, fd, manager)
         finally:
             ours.close()
             for _, joined in joins:
@@ -364,7 +366,11 @@ class _Creation:
                 raise InvalidConfig("config.json: process.terminal is set and nobody takes the terminal")
             self.on_console(fds[0])
 
-    def _record(self, pid: int, fd: int) -> Container:
+    def _record(self, pid: int) -> states.Record:
+        """Write state.json, while init works.
+
+        A container whose creator is killed now can be found, and deleted.
+        """
         ticks = states.start_time(pid)
         if ticks is None:
             raise MinicontainerError(_death(pid, self.resources))
@@ -378,7 +384,7 @@ class _Creation:
             annotations=self.spec.annotations,
         )
         states.save(self.folder, record)
-        return self.kind(self.root, record, fd)
+        return record
 
 
 def _linux(spec: Spec) -> Linux:
@@ -415,7 +421,7 @@ def _death(pid: int, resources: Resources) -> str:
 
 def _cgroup_mounts(manager: Manager) -> list[CgroupMount]:
     """What a mount of type cgroup shows: every hierarchy that the container has a group in."""
-    host = hierarchies()
+    host = manager.hierarchies
     if host.version == "v2":
         return [CgroupMount("cgroup2", "cgroup2", "")]
     folders: dict[str, list[str]] = {}

@@ -6,6 +6,7 @@ out of reach.  It talks to its parent as sync.py draws it.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -76,6 +77,8 @@ class Init:
     def run(self) -> None:
         """Never returns: the process becomes the program, or exits 1 having told its parent why."""
         connection: Channel | None = None
+        # A collection would write to every object's page, and each page that is written is copied.
+        gc.disable()
         try:
             reset_signals()
             if self.die_with_parent:
