@@ -66,7 +66,7 @@ def command(
     wanted = group_filters(filters, FILTERS)
     images = _image_ids(engine, wanted.get("ancestor", []))
     shown_all = flags["all"] or "status" in wanted or "exited" in wanted
-    found = [f for f in engine.list() if (f.running or shown_all) and _matches(f, wanted, images)]
+    found = [f for f in engine.containers() if (f.running or shown_all) and _matches(f, wanted, images)]
     whole = flags["no_trunc"]
     if flags["quiet"]:
         for one in found:

@@ -9,7 +9,6 @@ call that meets it (`recover`).  Where things are, and the order of locks, is dr
 
 from __future__ import annotations
 
-import builtins
 import os
 import select
 import signal
@@ -41,7 +40,7 @@ STOP_TIMEOUT = 10.0  # seconds between the stop signal and SIGKILL, as docker st
 
 
 class Found:
-    """A container with its status, as `Engine.find` and `Engine.list` give it."""
+    """A container with its status, as `Engine.find` and `Engine.containers` give it."""
 
     __slots__ = ("container", "status")
 
@@ -95,7 +94,7 @@ class Engine:
         """The ids of all containers."""
         return [name for name in os.listdir(self.folders.containers) if not name.startswith(".")]
 
-    def list(self) -> builtins.list[Found]:
+    def containers(self) -> list[Found]:
         """All containers, the newest first; those whose monitor died are mended on the way."""
         found = []
         for container_id in self.ids():
@@ -188,6 +187,12 @@ class Engine:
             raise
         finally:
             os.close(fd)
+        try:
+            # Recorded, the container keeps its image; was that removed before, its layers are missing.
+            self.images.ensure_unpacked(image)
+        except BaseException:
+            self.discard(container)
+            raise
         return container
 
     def _name(self, container: Container) -> None:
@@ -248,9 +253,9 @@ class Engine:
         except NotFound:
             return False
 
-    def containers_of(self, image_id: str) -> builtins.list[str]:
+    def containers_of(self, image_id: str) -> list[str]:
         """The ids of the containers made of an image."""
-        return [f.container.id for f in self.list() if f.container.image_id == image_id]
+        return [f.container.id for f in self.containers() if f.container.image_id == image_id]
 
     def runtime(self, found: Found) -> Runtime:
         """libcontainer's side of a running container.  Raises Conflict if it does not run."""

@@ -36,13 +36,14 @@ def prepare(config: Process, linux: Linux | None = None) -> str:
             personality.personality(_domain(linux.personality.domain))
     _own_streams(config)
     held = config.capabilities
+    now = capabilities.current() if held is not None else {}
     if held is not None:
-        _cut_bounding(held)
+        _cut_bounding(held, now)
     _become(config, keep=held is not None)
     with field("process.cwd"):
         _enter(config.cwd)
     if held is not None:
-        _hold(held)
+        _hold(held, now)
     program = find(config)
     if config.no_new_privileges:
         prctl.set_no_new_privs()
@@ -88,12 +89,12 @@ def _is_null(status: os.stat_result) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, 3)
 
 
-def _cut_bounding(held: Capabilities) -> None:
+def _cut_bounding(held: Capabilities, now: dict[str, int]) -> None:
     with field("process.capabilities.bounding"):
         kept = _mask(held.bounding)
-    now = capabilities.current()["bounding"]
+    dropped = now["bounding"] & ~kept
     for number in range(len(capabilities.NAMES)):
-        if now >> number & 1 and not kept >> number & 1:
+        if dropped >> number & 1:
             capabilities.drop_bounding(number)
 
 
@@ -137,13 +138,12 @@ def _enter(cwd: str) -> None:
         raise InvalidConfig(f"working directory {cwd!r} is outside the container")
 
 
-def _hold(held: Capabilities) -> None:
+def _hold(held: Capabilities, now: dict[str, int]) -> None:
     with field("process.capabilities"):
-        # What the bounding set of our own process lacks cannot be had; runc drops it silently as well.
-        now = capabilities.current()
+        # What our own process lacks cannot be had; runc drops it silently as well.
         permitted = _mask(held.permitted) & now["permitted"]
         effective = _mask(held.effective) & permitted
-        inheritable = _mask(held.inheritable) & (now["bounding"] | now["inheritable"])
+        inheritable = _mask(held.inheritable) & (permitted | now["inheritable"])
         capabilities.capset(effective, permitted, inheritable)
         if now["ambient"]:
             capabilities.clear_ambient()

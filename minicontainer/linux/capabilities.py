@@ -8,6 +8,7 @@ PERFMON, BPF and CHECKPOINT_RESTORE since 5.8 and 5.9); the ambient set goes by 
 from __future__ import annotations
 
 import ctypes
+import os
 
 import prctl as python_prctl
 
@@ -73,13 +74,13 @@ def current() -> dict[str, int]:
     """This process's sets as bits: inheritable, permitted, effective, bounding, ambient."""
     keys = {"CapInh": "inheritable", "CapPrm": "permitted", "CapEff": "effective"}
     keys |= {"CapBnd": "bounding", "CapAmb": "ambient"}
-    found = {}
-    with open("/proc/self/status") as file:
-        for line in file:
-            key, _, value = line.partition(":")
-            if key in keys:
-                found[keys[key]] = int(value, 16)
-    return found
+    fd = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        lines = os.read(fd, 1 << 16).decode().splitlines()
+    finally:
+        os.close(fd)
+    rows = (line.partition(":") for line in lines)
+    return {keys[key]: int(value, 16) for key, _, value in rows if key in keys}
 
 
 @step(
