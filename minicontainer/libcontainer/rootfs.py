@@ -198,7 +198,12 @@ class Rootfs:
 
     def _bind(self, source: int, target: str, options: Options) -> None:
         """Attach the tree held by ``source`` at ``target``, a folder or a file like the source."""
-        if stat.S_ISDIR(os.stat(source).st_mode):
+        folder = stat.S_ISDIR(os.stat(source).st_mode)
+        if os.path.exists(target) and os.path.isdir(target) != folder:
+            # The kernel's ENOTDIR, or EINVAL of move_mount, would not say it.
+            kinds = ("a folder", "a file") if folder else ("a file", "a folder")
+            raise InvalidConfig(f"cannot mount {kinds[0]} onto {target}, which is {kinds[1]}")
+        if folder:
             _make_folder(target)
         else:
             _make_file(target)
