@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from minicontainer.cli import types
@@ -11,7 +9,7 @@ from minicontainer.cli.command import command as verb
 from minicontainer.cli.command import flag, option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.explaining import Explained, explain_option
-from minicontainer.errors import UsageError
+from minicontainer.cli.starting import await_start, check_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,8 +50,7 @@ def command(ctx: click.Context, /, container: str, words: tuple[str, ...], **fla
     from minicontainer.cli.environment import collect
     from minicontainer.engine.exec import Options
 
-    if flags["tty"] and flags["interactive"] and not flags["detach"] and not os.isatty(0):
-        raise UsageError("the input device is not a TTY")
+    check_terminal(flags)
     options = Options(
         args=list(words),
         env=collect(flags["env"], flags["env_file"]),
@@ -76,8 +73,6 @@ def _exec(engine: Engine, container: str, options: Options, flags: dict[str, Any
         return execution.run(engine, found, options)
     connection = execution.launch(engine, found, options)
     if flags["detach"]:
-        from minicontainer.cli.run import await_start
-
         await_start(connection)
         return 0
     from minicontainer.cli.attach import attach

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from minicontainer.cli import types
@@ -11,7 +9,8 @@ from minicontainer.cli.command import command as verb
 from minicontainer.cli.command import flag, option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.explaining import Explained, explain_option
-from minicontainer.errors import MinicontainerError, UsageError
+from minicontainer.cli.starting import await_start, check_terminal
+from minicontainer.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,9 +34,15 @@ if TYPE_CHECKING:
     "-c", "--cpu-shares", metavar="int", type=types.INTEGER, default=0, help="CPU shares (relative weight)"
 )
 @option("--cpus", metavar="decimal", type=types.CPUS, default=0, help="Number of CPUs")
-@option("--cpuset-cpus", metavar="string", type=types.CPUSET, default=None, help="CPUs to run on (0-3, 0,1)")
 @option(
-    "--cpuset-mems", metavar="string", type=types.CPUSET, default=None, help="Memory nodes to use (0-3, 0,1)"
+    "--cpuset-cpus", metavar="string", type=types.CPUSET_CPUS, default=None, help="CPUs to run on (0-3, 0,1)"
+)
+@option(
+    "--cpuset-mems",
+    metavar="string",
+    type=types.CPUSET_MEMS,
+    default=None,
+    help="Memory nodes to use (0-3, 0,1)",
 )
 @flag("-d", "--detach", help="Run in the background and print the container id")
 @option(
@@ -83,7 +88,7 @@ if TYPE_CHECKING:
     "--network", "--net", metavar="network", type=types.NETWORK, default="bridge",
     help="none, host or bridge (bridge)",
 )  # fmt: skip
-@option("--oom-score-adj", metavar="int", type=types.INTEGER, default=0, help="The kernel's OOM preference")
+@option("--oom-score-adj", metavar="int", type=types.OOM_SCORE, default=0, help="The kernel's OOM preference")
 @option(
     "--pids-limit",
     metavar="int",
@@ -124,17 +129,10 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(ctx: click.Context, /, image: str, words: tuple[str, ...], **flags: Any) -> None:
     """Create, start, and stay until the program ends, unless detached."""
-    _check_terminal(flags)
+    check_terminal(flags)
     with Explained(flags["explain"], whole=not flags["detach"]):
         status = _run(ctx, image, words, flags)
     raise click.exceptions.Exit(status)
-
-
-def _check_terminal(flags: dict[str, Any]) -> None:
-    if flags["tty"] and flags["interactive"] and not flags["detach"] and not os.isatty(0):
-        raise UsageError("the input device is not a TTY")
-    if flags["rm"] and flags["name"] and "/" in flags["name"]:
-        raise UsageError(f"invalid name {flags['name']}")
 
 
 def _run(ctx: click.Context, image: str, words: tuple[str, ...], flags: dict[str, Any]) -> int:
@@ -143,8 +141,10 @@ def _run(ctx: click.Context, image: str, words: tuple[str, ...], flags: dict[str
     container = engine.create(found, _container(image, words, flags))
     _, connection = engine.start(container.id)
     if flags["detach"]:
-        await_start(connection)
-        click.echo(container.id)
+        try:
+            await_start(connection)
+        finally:
+            click.echo(container.id)  # it exists, whether its program started or not
         return 0
     outcome = _attach(connection, flags)
     return outcome.status if outcome.kind == "exited" else 0
@@ -160,22 +160,6 @@ def _attach(connection: socket.socket, flags: dict[str, Any]) -> Outcome:
         sig_proxy=flags["sig_proxy"],
         detach_keys=flags["detach_keys"],
     )
-
-
-def await_start(connection: socket.socket) -> None:
-    """Until the program runs.  Raises what kept it from starting."""
-    from minicontainer import errors
-    from minicontainer.engine import attach as protocol
-
-    decoder = protocol.Decoder()
-    while not decoder.ended:
-        for kind, payload in decoder.receive(connection.fileno()):
-            if kind == protocol.STARTED:
-                connection.close()
-                return
-            if kind == protocol.ERROR:
-                raise errors.from_wire(protocol.read_document(bytes(payload)))
-    raise MinicontainerError("the container's monitor was killed before the program started")
 
 
 def _container(image: str, words: tuple[str, ...], flags: dict[str, Any]) -> Container:

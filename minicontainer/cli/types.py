@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 
 
 class Parsed(ParamType):
-    """A type made of a function that raises UsageError."""
+    """A type made of a function that raises UsageError.
 
-    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+    With ``may_be_empty``, an empty value is none at all, as with Docker: ``--name "$NAME"``.
+    """
+
+    def __init__(self, name: str, parse: Callable[[str], Any], *, may_be_empty: bool = False) -> None:
         self.name = name
         self.parse = parse
+        self.may_be_empty = may_be_empty
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Parse text; a default that is no text is taken as it is."""
-        if not isinstance(value, str):
+        if not isinstance(value, str) or (self.may_be_empty and not value):
             return value
         try:
             return self.parse(value)
@@ -63,6 +67,15 @@ def _entry(text: str) -> str:
     return text
 
 
+def _online(kind: str) -> str:
+    """The processors (cpu) or memory nodes (node) of this host, as a list; "" where it is not known."""
+    try:
+        with open(f"/sys/devices/system/{kind}/online") as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return ""
+
+
 def _detach_keys(text: str) -> bytes:
     from minicontainer.cli.detach import parse_keys
 
@@ -74,14 +87,16 @@ SIZE = Parsed("bytes", units.parse_size)
 MEMORY = Parsed("bytes", units.parse_memory)
 SWAP = Parsed("bytes", units.parse_swap)
 CPUS = Parsed("decimal", units.parse_cpus)
-CPUSET = Parsed("string", units.parse_cpuset)
+CPUSET_CPUS = Parsed("string", lambda text: units.parse_cpuset(text, _online("cpu")), may_be_empty=True)
+CPUSET_MEMS = Parsed("string", lambda text: units.parse_cpuset(text, _online("node")), may_be_empty=True)
+OOM_SCORE = Parsed("int", values.parse_oom_score)
 DURATION = Parsed("duration", units.parse_duration)
 ULIMIT = Parsed("ulimit", values.parse_ulimit)
 SIGNAL = Parsed("signal", values.parse_signal)
-CONTAINER_NAME = Parsed("string", values.parse_container_name)
-HOST_NAME = Parsed("string", values.parse_host_name)
-USER = Parsed("string", values.parse_user)
-WORKING_DIRECTORY = Parsed("string", values.parse_working_directory)
+CONTAINER_NAME = Parsed("string", values.parse_container_name, may_be_empty=True)
+HOST_NAME = Parsed("string", values.parse_host_name, may_be_empty=True)
+USER = Parsed("string", values.parse_user, may_be_empty=True)
+WORKING_DIRECTORY = Parsed("string", values.parse_working_directory, may_be_empty=True)
 NETWORK = Parsed("network", values.parse_network)
 PUBLISH = Parsed("list", values.refuse_publish)
 LABEL = Parsed("list", values.parse_label)

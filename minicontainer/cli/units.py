@@ -63,13 +63,26 @@ def parse_cpus(text: str, available: int | None = None) -> int:
     return nano
 
 
-def parse_cpuset(text: str) -> str:
-    """``0-1,3`` as it is, when it is such a list (cpuset(7), "List format").  Raises UsageError."""
+def parse_cpuset(text: str, available: str = "") -> str:
+    """``0-1,3`` as it is, when it is such a list (cpuset(7), "List format").
+
+    Raises UsageError, also for a number that the list ``available`` lacks, unless that is empty.
+    """
     for part in text.split(","):
         low, dash, high = part.partition("-")
         if not _is_number(low) or (dash and not _is_number(high)) or (dash and int(low) > int(high)):
             raise UsageError(f"Invalid value {text} for cpuset: invalid format: {part}")
+    if available and not all(
+        any(_within(part, one) for one in available.split(",")) for part in text.split(",")
+    ):
+        raise UsageError(f"Requested {text} are not available: there are {available}")
     return text
+
+
+def _within(part: str, whole: str) -> bool:
+    """Whether the range ``whole`` (``0-3`` or ``2``) holds all of ``part``."""
+    (low, _, high), (least, _, most) = part.partition("-"), whole.partition("-")
+    return int(least) <= int(low) and int(high or low) <= int(most or least)
 
 
 def parse_duration(text: str) -> float:

@@ -31,6 +31,14 @@ def parse_integer(text: str) -> int:
     return int(text)
 
 
+def parse_oom_score(text: str) -> int:
+    """What proc(5) takes as oom_score_adj."""
+    score = parse_integer(text)
+    if not -1000 <= score <= 1000:
+        raise UsageError(f"Invalid value {score}, range for oom score adj is [-1000, 1000]")
+    return score
+
+
 def parse_ulimit(text: str) -> Ulimit:
     """``nofile=1024:2048``; one number is both limits; -1 is unlimited."""
     from minicontainer.engine.records import Ulimit
@@ -94,9 +102,8 @@ def parse_host_name(text: str) -> str:
 
 
 def parse_user(text: str) -> str:
-    """``user``, ``user:group``, as they are; who they are is looked up inside the image."""
-    user, colon, group = text.partition(":")
-    if not user or (colon and not group) or ":" in group:
+    """``user``, ``user:group``, ``:group``, as they are; who they are is looked up inside the image."""
+    if text.count(":") > 1:
         raise UsageError(f"invalid user {text!r}: give it as USER or USER:GROUP, each a name or a number")
     return text
 

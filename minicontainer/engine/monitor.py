@@ -129,7 +129,7 @@ class Monitor:
         root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             account = lookup(root, config.user)
-            if config.working_dir:
+            if config.working_dir.strip("/"):
                 _make_inside(root, config.working_dir)
         finally:
             os.close(root)

@@ -60,10 +60,13 @@ def lookup(root: int, text: str) -> Account:
         raise NotFound(f"unable to find user {name}: no matching entries in passwd file")
     uid = int(found[2]) if found else number or 0
     home = (found[5] if found else "") or "/"
+    # The user's own group is listed among the others too: were it not, a process that changes its gid
+    # would leave a group whose members a file's mode may refuse (CVE-2022-36109).
     if group:
-        return Account(uid, _group(root, group), [], home)
+        gid = _group(root, group)
+        return Account(uid, gid, [gid], home)
     gid = int(found[3]) if found else 0
-    return Account(uid, gid, _memberships(root, found[0], gid) if found else [], home)
+    return Account(uid, gid, [gid, *(_memberships(root, found[0], gid) if found else [])], home)
 
 
 def _group(root: int, name: str) -> int:

@@ -1,9 +1,9 @@
 """Running the command line: to its end (`Runner.__call__`), in the background, on a terminal.
 
-    mc("run", "--rm", "busybox", "true")      a Result: code, out, err
-    mc.ok("ps", "-q")                         standard output; fails the test unless the code is 0
-    mc.start("run", ...)                      a Popen
-    mc.terminal("run", "-it", ...)            a Terminal: type, expect, resize, wait
+mc("run", "--rm", "busybox", "true")      a Result: code, out, err
+mc.ok("ps", "-q")                         standard output; fails the test unless the code is 0
+mc.start("run", ...)                      a Popen
+mc.terminal("run", "-it", ...)            a Terminal: type, expect, resize, wait
 """
 
 from __future__ import annotations
@@ -62,7 +62,11 @@ class Runner:
         }
 
     def __call__(
-        self, *arguments: str, input: bytes = b"", env: Mapping[str, str] | None = None, timeout: float = TIMEOUT_S
+        self,
+        *arguments: str,
+        input: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        timeout: float = TIMEOUT_S,
     ) -> Result:
         """Run a command to its end."""
         started = self.start(*arguments, env=env)
@@ -81,7 +85,11 @@ class Runner:
         return result.out.removesuffix("\n")
 
     def start(
-        self, *arguments: str, env: Mapping[str, str] | None = None, wrapper: tuple[str, ...] = (), **options: Any
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        wrapper: tuple[str, ...] = (),
+        **options: Any,
     ) -> subprocess.Popen[bytes]:
         """Start a command; all three streams are pipes unless given.  ``wrapper`` goes before it."""
         streams = {name: options.pop(name, subprocess.PIPE) for name in ("stdin", "stdout", "stderr")}
