@@ -20,7 +20,7 @@ from minicontainer.engine.session import Client, Session, drain
 from minicontainer.errors import MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.user import lookup
-from minicontainer.linux import door, pidfd, process
+from minicontainer.linux import door, mount, pidfd, process
 from minicontainer.linux.door import because
 from minicontainer.oci.runtime import Process, User, load_spec
 from minicontainer.util import files
@@ -98,6 +98,7 @@ def _live(runtime: Runtime, config: Process, options: Options, starter: socket.s
     """The session's whole life; does not return."""
     try:
         process.setsid()
+        mount.chdir("/")
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
         pid = -1

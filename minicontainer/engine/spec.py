@@ -64,8 +64,16 @@ def _process(config: Config, host: HostConfig, account: Account, container_id: s
         capabilities=_capability_sets(capability_list(host), account.uid),
         rlimits=[oci.Rlimit(f"RLIMIT_{u.name.upper()}", u.soft, u.hard) for u in host.ulimits],
         no_new_privileges=host.no_new_privileges,
-        oom_score_adj=host.oom_score_adj or None,
+        oom_score_adj=_oom_score(host),
     )
+
+
+def _oom_score(host: HostConfig) -> int | None:
+    """A caller that the kernel spares (a login daemon's -1000) does not pass that on."""
+    if host.oom_score_adj:
+        return host.oom_score_adj
+    with open("/proc/self/oom_score_adj") as file:
+        return 0 if int(file.read()) < 0 else None
 
 
 def _environment(config: Config, account: Account, container_id: str) -> list[str]:

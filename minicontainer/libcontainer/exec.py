@@ -20,7 +20,7 @@ import os
 from minicontainer import errors
 from minicontainer.libcontainer import init, sync
 from minicontainer.libcontainer import process as program
-from minicontainer.linux import door, namespaces, prctl, process
+from minicontainer.linux import credentials, door, namespaces, prctl, process
 from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
@@ -124,6 +124,7 @@ def _help(
 def _become(config: Process, channel: sync.Channel, stdio: tuple[int, int, int]) -> None:
     try:
         init.reset_signals()
+        credentials.umask(init.UMASK)
         process.setsid()
         if config.terminal:
             master = init.open_terminal(config)

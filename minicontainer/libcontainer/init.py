@@ -34,14 +34,7 @@ if TYPE_CHECKING:
     from minicontainer.oci.runtime import Linux, Process, Spec
 
 # An annotation asks for the reaping init: config.json has no field for it.
-CHANGED_SIGNALS = (
-    signal.SIGPIPE,
-    signal.SIGXFSZ,
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGQUIT,
-)
+UMASK = 0o022  # a program's too, unless process.user.umask says otherwise
 INIT_ANNOTATION = "io.minicontainer.init"
 
 
@@ -99,6 +92,8 @@ class Init:
 
     def _isolate(self) -> None:
         """Namespaces, names, the root file system."""
+        because("the modes of what is made from here on are as they are written")
+        credentials.umask(UMASK)
         if self.cgroup is not None:
             with field("linux.cgroupsPath"):
                 self.cgroup.add(0)
@@ -197,8 +192,8 @@ def _bind_console() -> None:
 
 
 def reset_signals() -> None:
-    """Python ignores SIGPIPE and SIGXFSZ; a program expects to find every signal at its default."""
-    for number in CHANGED_SIGNALS:
+    """A program expects every signal at its default; Python ignores two, our caller perhaps others."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
