@@ -39,13 +39,17 @@ rootfs-debian: ready-demo .cache/debian.tar ## the same with a minimal Debian th
 # import NAME CMD: unless the image is there already and no older than its recipe
 define import
 if [ .cache/$(1).tar -nt .cache/$(1).imported ] || [ -z "$$($(MINICONTAINER) images -q $(1))" ]; then \
-	$(MINICONTAINER) import --change 'CMD $(2)' .cache/$(1).tar $(1) && touch .cache/$(1).imported; \
+	$(MINICONTAINER) import --change 'CMD $(2)' .cache/$(1).tar $(1) >.cache/$(1).id && \
+	touch .cache/$(1).imported && echo "rootfs: imported as $(1):latest, $$(cut -c1-19 .cache/$(1).id)"; \
+else \
+	echo "rootfs: the image $(1):latest is there"; \
 fi
 endef
 
 .cache/%.tar: rootfs/%/build
 	@mkdir -p .cache
-	PATH=$(BIN):$$PATH $< $@
+	@echo "rootfs: $< $@"
+	@PATH=$(BIN):$$PATH $< $@
 
 test: test-unit test-root test-v2 test-nested ## every tier that this host can run, saying which
 

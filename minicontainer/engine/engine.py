@@ -157,7 +157,7 @@ class Engine:
         defaults.merge(container.config, image.config)
         spec.capability_list(container.host)
         container.id = container.id or names.random_id()
-        cgroups.manager(f"/minicontainer/{container.id}").check(spec.resources(container.host))
+        spec.check_limits(container.host, cgroups.manager(f"/minicontainer/{container.id}"))
         container.created = time.time()
         container.image_id = image.id
         container.chain = self.images.ensure_unpacked(image)

@@ -11,13 +11,14 @@ import os
 import stat
 
 from minicontainer.engine.records import Bind, Config, Container, HostConfig
-from minicontainer.errors import InvalidConfig
+from minicontainer.errors import InvalidConfig, Unsupported
 from minicontainer.libcontainer.init import INIT_ANNOTATION
 from minicontainer.linux import capabilities
 from minicontainer.oci import runtime as oci
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.user import Account
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -194,8 +195,7 @@ def resources(host: HostConfig) -> oci.Resources:
     memory = oci.Memory(
         limit=host.memory or None,
         reservation=host.memory_reservation or None,
-        # Docker: memory and as much swap again, unless told otherwise.
-        swap=host.memory_swap or (host.memory * 2 if host.memory else None),
+        swap=host.memory_swap or None,
     )
     cpu = oci.CPU(
         shares=host.cpu_shares or None,
@@ -216,6 +216,23 @@ def resources(host: HostConfig) -> oci.Resources:
         pids=oci.Pids(host.pids_limit) if host.pids_limit else None,
         block_io=block if block != oci.BlockIO() else None,
     )
+
+
+def check_limits(host: HostConfig, manager: Manager) -> None:
+    """Raise Unsupported for a limit that this host cannot enforce.
+
+    Memory's limit brings one for swap, as much again (docker-run(1)), which nobody asked for: where
+    the kernel does not count swap, it is left out.
+    """
+    if host.memory and not host.memory_swap:
+        host.memory_swap = host.memory * 2
+        try:
+            manager.check(resources(host))
+        except Unsupported:
+            host.memory_swap = 0
+        else:
+            return
+    manager.check(resources(host))
 
 
 def _throttle(path: str, rate: int) -> oci.ThrottleDevice:

@@ -1,6 +1,7 @@
 """The story in one of four forms; each turns one numbered step into text.
 
-brief   one line a step: number, process, the call with its constants named, ``= result``
+brief   one line a step: number, process, the call with its constants named, ``= result``; ids and
+        long arguments are cut, which "…" marks
 full    also the shell command, the manual page, why, what changed, how long it took
 sh      the equivalent shell commands as a script, with the reasons as comments
 json    one object a line; schema 1:
@@ -37,6 +38,9 @@ from minicontainer.linux.door import quote
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.explain.record import Change, StepRecord
+
+ID = 64  # hex digits of a container's id and of a sha256
+LONGEST = 240  # characters of one argument in a brief line
 
 BOLD, DIM, RED, GREEN, CYAN = "1", "2", "31", "32", "36"
 
@@ -91,7 +95,7 @@ class Brief(Renderer):
 
     def call(self, step: StepRecord) -> str:
         """The call as a programmer writes it; arguments that say nothing are left out."""
-        given = ", ".join(f"{name}={_word(text)}" for name, text in step.args.items() if text)
+        given = ", ".join(f"{name}={_word(_cut(text))}" for name, text in step.args.items() if text)
         return f"{self.paint(BOLD, step.step)}({given})"
 
     def outcome(self, step: StepRecord) -> str:
@@ -177,7 +181,19 @@ class Json(Renderer):
         return msgspec.json.encode(fields).decode() + "\n"
 
 
+_HEX = frozenset("0123456789abcdef")
+
 RENDERERS: dict[str, type[Renderer]] = {"brief": Brief, "full": Full, "sh": Script, "json": Json}
+
+
+def _cut(text: str) -> str:
+    """``text`` with 12 digits of each id, and not too long."""
+    parts = text.split("/")
+    parts = [
+        f"{part[:12]}…{part[ID:]}" if len(part) >= ID and set(part[:ID]) <= _HEX else part for part in parts
+    ]
+    short = "/".join(parts)
+    return short if len(short) <= LONGEST else f"{short[:LONGEST]}…"
 
 
 def _word(text: str) -> str:

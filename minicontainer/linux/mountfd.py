@@ -59,22 +59,25 @@ class _MountAttr(ctypes.Structure):
     )
 
 
+def _tree_flags(value: int) -> str:
+    # OPEN_TREE_CLONE and the AT_* bits share one number.
+    own = flags("OPEN_TREE_", __name__)(value & (OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC))
+    rest = value & ~(OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
+    return f"{own}|{flags('AT_', __name__)(rest)}" if rest else own
+
+
+def _propagation(value: int) -> str:
+    from minicontainer.linux import mount
+
+    return flags("MS_", mount.__name__)(value)
+
+
 @step(
     "open_tree(2)",
     why="take hold of a mount, or of a detached copy of it",
     shell=lambda a: f"# open_tree {quote(a['path'])}: no shell command does this",
-    show={
-        "flags": lambda value: "|".join(
-            name
-            for bit, name in (
-                (OPEN_TREE_CLONE, "OPEN_TREE_CLONE"), (OPEN_TREE_CLOEXEC, "OPEN_TREE_CLOEXEC"),
-                (AT_RECURSIVE, "AT_RECURSIVE"), (AT_EMPTY_PATH, "AT_EMPTY_PATH"),
-                (AT_SYMLINK_NOFOLLOW, "AT_SYMLINK_NOFOLLOW"),
-            )
-            if value & bit
-        )
-    },
-)  # fmt: skip
+    show={"dirfd": constant("AT_FDCWD", __name__), "flags": _tree_flags},
+)
 def open_tree(dirfd: int, path: str | bytes, flags: int) -> int:
     """A descriptor of the mount at ``path``; with OPEN_TREE_CLONE, of a detached copy (Linux 5.2)."""
     return libc.syscall(libc.SYS_OPEN_TREE, dirfd, os.fsencode(path), flags, path=path)
@@ -84,7 +87,11 @@ def open_tree(dirfd: int, path: str | bytes, flags: int) -> int:
     "move_mount(2)",
     why="attach a detached mount where it belongs",
     shell=lambda a: f"mount --move # fd {a['from_fd']} to {plain(a['to_path']) or a['to_fd']}",
-    show={"flags": flags("MOVE_MOUNT_", __name__)},
+    show={
+        "from_fd": constant("AT_FDCWD", __name__),
+        "to_fd": constant("AT_FDCWD", __name__),
+        "flags": flags("MOVE_MOUNT_", __name__),
+    },
     watch=lambda a: [("mount", plain(a["to_path"]))] if a["to_path"] else [],
 )
 def move_mount(from_fd: int, from_path: str, to_fd: int, to_path: str | bytes, flags: int) -> None:
@@ -99,6 +106,9 @@ def move_mount(from_fd: int, from_path: str, to_fd: int, to_path: str | bytes, f
     why="change how a mount behaves, in one call for the whole tree",
     shell=lambda a: f"mount -o remount,bind,... {plain(a['path']) or a['dirfd']}",
     show={
+        "dirfd": constant("AT_FDCWD", __name__),
+        "flags": flags("AT_", __name__),
+        "propagation": _propagation,
         "attr_set": flags("MOUNT_ATTR_", __name__),
         "attr_clr": flags("MOUNT_ATTR_", __name__),
     },

@@ -367,6 +367,9 @@ class Transaction:
         self._pid = pid
         self._output = output
 
+    def __repr__(self) -> str:
+        return str(self._pid)
+
     def __enter__(self) -> Transaction:
         return self
 
@@ -412,7 +415,8 @@ def start_nft(transaction: str, lock_fd: int) -> Transaction:
         os.lseek(feed, 0, os.SEEK_SET)
         pid = os.posix_spawn(
             program,
-            ["nft", "-j", "-f", "-"],
+            # nft opens /dev/stdin for "-", which a host without udev may lack.
+            ["nft", "-j", "-f", "/proc/self/fd/0"],
             {"PATH": os.defpath, "LC_ALL": "C"},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, feed, 0),
