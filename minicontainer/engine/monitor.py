@@ -35,7 +35,7 @@ from minicontainer.errors import MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.state import start_time
 from minicontainer.libcontainer.user import lookup
-from minicontainer.linux import door, mount, namespaces, process
+from minicontainer.linux import credentials, door, mount, namespaces, process
 from minicontainer.linux.door import because
 from minicontainer.linux.openat2 import open_in_root
 from minicontainer.oci.runtime import dump
@@ -84,6 +84,9 @@ class Monitor:
 
     def _separate(self) -> None:
         process.setsid()
+        because("the folder it was started in may be unmounted or removed")
+        mount.chdir("/")
+        credentials.umask(0o022)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
         because("mounts made here are the monitor's alone and end with it")
