@@ -10,12 +10,13 @@ from minicontainer.cli.command import flag, option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.explaining import Explained, explain_option
 from minicontainer.cli.starting import await_start, check_terminal
+from minicontainer.errors import MinicontainerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from minicontainer.engine.engine import Engine
+    from minicontainer.engine.engine import Engine, Found
     from minicontainer.engine.exec import Options
 
 
@@ -39,9 +40,7 @@ if TYPE_CHECKING:
 @option(
     "-u", "--user", metavar="string", type=types.USER, default=None, help="USER[:GROUP], names or numbers"
 )
-@option(
-    "-w", "--workdir", metavar="string", type=types.WORKING_DIRECTORY, default=None, help="Working directory"
-)
+@option("-w", "--workdir", metavar="string", default=None, help="Working directory")
 @click.argument("container")
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
@@ -66,9 +65,19 @@ def command(ctx: click.Context, /, container: str, words: tuple[str, ...], **fla
 
 
 def _exec(engine: Engine, container: str, options: Options, flags: dict[str, Any]) -> int:
+    found = engine.find_running(container)
+    try:
+        return _execute(engine, found, options, flags)
+    except (MinicontainerError, OSError) as error:
+        if getattr(error, "exit_code", 125) == 125 or flags["detach"]:
+            # What Docker ends with when a program could not be started, and when nobody waits for it.
+            error.exit_code = 1 if flags["detach"] else 126  # type: ignore[union-attr]
+        raise
+
+
+def _execute(engine: Engine, found: Found, options: Options, flags: dict[str, Any]) -> int:
     from minicontainer.engine import exec as execution
 
-    found = engine.find(container)
     if not options.tty and not flags["detach"]:
         return execution.run(engine, found, options)
     connection = execution.launch(engine, found, options)

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from minicontainer.cli.template import Template
     from minicontainer.engine.engine import Engine
 
 
@@ -27,6 +28,7 @@ def command(ctx: click.Context, names: tuple[str, ...], form: str | None, kind: 
 
     if kind not in ("", "container", "image"):
         raise UsageError(f'"{kind}" is not a valid value for --type: there are container and image')
+    template = _template(form)
     engine = engine_of(ctx)
     documents, failed = [], False
     for name in names:
@@ -35,20 +37,25 @@ def command(ctx: click.Context, names: tuple[str, ...], form: str | None, kind: 
         except MinicontainerError as error:
             failed = True
             click.echo(f"minicontainer: {error}", err=True)
-    if form is None:
+    if template is None:
         click.echo(msgspec.json.format(msgspec.json.encode(documents), indent=4).decode())
     else:
-        _render(documents, form)
+        for document in documents:
+            click.echo(template.render(document))
     if failed:
         raise click.exceptions.Exit(1)
 
 
-def _render(documents: list[dict[str, Any]], form: str) -> None:
-    from minicontainer.cli.template import Template
+def _template(form: str | None) -> Template | None:
+    if form is None:
+        return None
+    from minicontainer.cli.template import Template, TemplateError
 
-    template = Template("{{json .}}" if form == "json" else form)
-    for document in documents:
-        click.echo(template.render(document))
+    try:
+        return Template("{{json .}}" if form == "json" else form)
+    except TemplateError as error:
+        error.exit_code = 64  # Docker's for this verb
+        raise
 
 
 def _document(engine: Engine, name: str, kind: str) -> dict[str, Any]:

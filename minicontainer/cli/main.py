@@ -176,7 +176,7 @@ def _failed(error: BaseException, told: _Told) -> int:
     if isinstance(error, errors.MinicontainerError):
         return _report(error, str(error), _status(error.exit_code, told), told)
     if isinstance(error, OSError):
-        return _report(error, _described(error), _status(125, told), told)
+        return _report(error, _described(error), _status(getattr(error, "exit_code", 125), told), told)
     if isinstance(error, Exception):
         text = f"internal error: {type(error).__name__}: {error} ({DEBUG}=1 shows where)"
         return _report(error, text, _status(125, told), told)

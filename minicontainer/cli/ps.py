@@ -12,6 +12,7 @@ from minicontainer.cli.command import flag, option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.table import command_text, listing, short_id
 from minicontainer.cli.units import ago
+from minicontainer.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ HEADERS: dict[str, Any] = {
 }
 DEFAULT = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 FILTERS = ("id", "name", "status", "label", "ancestor", "exited", "network")
+STATES = {"created", "restarting", "running", "removing", "paused", "exited", "dead"}  # Docker's
 # A name or id matches a filter when it contains the value, as with Docker.
 
 
@@ -65,6 +67,8 @@ def command(
     engine = engine_of(ctx)
     wanted = group_filters(filters, FILTERS)
     images = _image_ids(engine, wanted.get("ancestor", []))
+    for state in set(wanted.get("status", [])) - STATES:
+        raise UsageError(f"Invalid filter 'status={state}'")
     shown_all = flags["all"] or "status" in wanted or "exited" in wanted
     found = [f for f in engine.containers() if (f.running or shown_all) and _matches(f, wanted, images)]
     whole = flags["no_trunc"]

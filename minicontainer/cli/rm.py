@@ -19,13 +19,15 @@ def command(ctx: click.Context, containers: tuple[str, ...], force: bool) -> Non
     """Remove each, and print its name."""
     engine = engine_of(ctx)
 
-    def remove(name: str) -> None:
+    def remove(name: str) -> bool:
         try:
             engine.remove(name, force=force)
         except NotFound as error:
             # Docker reports it, and the exit status stays 0 with --force.
-            if not force:
+            if not force or not name:
                 raise
             click.echo(f"minicontainer: {error}", err=True)
+            return False
+        return True
 
     each(containers, remove)

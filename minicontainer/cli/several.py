@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def each(names: Iterable[str], operation: Callable[[str], object]) -> None:
-    """Call ``operation`` with each name, and print the name when it was done.
+    """Call ``operation`` with each name, and print the name when it was done (and is not False).
 
     An error is one line on standard error; after all names, it becomes exit status 1.
     """
     failed = False
     for name in names:
         try:
-            operation(name)
+            done = operation(name)
         except MinicontainerError as error:
             failed = True
             click.echo(f"minicontainer: {error}", err=True)
@@ -29,6 +29,7 @@ def each(names: Iterable[str], operation: Callable[[str], object]) -> None:
             failed = True
             click.echo(f"minicontainer: {explain.describe(error)}", err=True)
         else:
-            click.echo(name)
+            if done is not False:
+                click.echo(name)
     if failed:
         raise click.exceptions.Exit(1)

@@ -9,21 +9,21 @@ from minicontainer.cli.command import command as verb
 from minicontainer.cli.command import option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.several import each
+from minicontainer.cli.values import parse_signal
 from minicontainer.engine.engine import STOP_TIMEOUT
 
 
 @verb("stop", usage="[OPTIONS] CONTAINER [CONTAINER...]", help="Stop one or more running containers")
-@option(
-    "-s", "--signal", "number", metavar="string", type=types.SIGNAL, default=None, help="The signal to send"
-)
+@option("-s", "--signal", "name", metavar="string", default=None, help="The signal to send")
 @option(
     "-t", "--time", "--timeout", "timeout", metavar="int", type=types.INTEGER, default=None,
     help="Seconds to wait before killing it (10); -1: for ever",
 )  # fmt: skip
 @click.argument("containers", nargs=-1, required=True)
 @click.pass_context
-def command(ctx: click.Context, containers: tuple[str, ...], number: int | None, timeout: int | None) -> None:
+def command(ctx: click.Context, containers: tuple[str, ...], name: str | None, timeout: int | None) -> None:
     """Stop each, and print its name."""
+    number = parse_signal(name) if name else None
     engine = engine_of(ctx)
     patience = STOP_TIMEOUT if timeout is None else float(timeout)
-    each(containers, lambda name: engine.stop(name, patience, number))
+    each(containers, lambda container: engine.stop(container, patience, number))

@@ -39,7 +39,8 @@ def command_text(arguments: Iterable[str], *, whole: bool = False) -> str:
     """A command as `docker ps` shows it: quoted, and cut to 20 characters unless ``whole``."""
     from minicontainer.cli.template.printing import quote
 
-    text = " ".join(arguments)
+    program, *rest = arguments
+    text = " ".join([program, *(f"'{word}'" if " " in word else word for word in rest)])
     return quote(text if whole else ellipsis(text, COMMAND_WIDTH))
 
 

@@ -124,10 +124,12 @@ class Engine:
 
     def resolve(self, text: str) -> str:
         """The id that ``text`` (an id, a prefix of one, a name) stands for.  Raises NotFound."""
+        if not text:
+            raise NotFound("invalid container name or ID: value is empty")
         link = f"{self.folders.names}/{text}"
         if "/" not in text and os.path.lexists(link) and os.path.exists(link):
             return os.path.basename(os.readlink(link))
-        matches = [i for i in self.ids() if text and i.startswith(text)]
+        matches = [i for i in self.ids() if i.startswith(text)]
         if text in matches:
             return text
         if len(matches) > 1:
@@ -144,6 +146,13 @@ class Engine:
             if str(error).startswith("No such container"):
                 raise NotFound(f"No such container: {text}") from None
             raise
+
+    def find_running(self, text: str) -> Found:
+        """The same for a container that runs.  Raises NotFound, Conflict."""
+        found = self.find(text)
+        if not found.running:
+            raise Conflict(f"container {found.container.id} is not running")
+        return found
 
     # -- making
 
