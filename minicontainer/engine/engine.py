@@ -243,17 +243,13 @@ class Engine:
         """A client's socket of a running container.  Raises Conflict if it does not run."""
         import socket
 
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        from minicontainer.util import sockets
+
         try:
-            fd = os.open(f"{self.folders.monitors}/{container_id}", os.O_PATH | os.O_CLOEXEC)
-            try:
-                connection.connect(f"/proc/self/fd/{fd}/attach.sock")
-            finally:
-                os.close(fd)
+            folder = f"{self.folders.monitors}/{container_id}"
+            return sockets.connect(folder, "attach.sock", socket.SOCK_STREAM)
         except (FileNotFoundError, ConnectionRefusedError):
-            connection.close()
             raise Conflict(f"container {container_id[:12]} is not running") from None
-        return connection
 
     def runs(self, container_id: str) -> bool:
         """Whether a container runs; False for one that is gone."""

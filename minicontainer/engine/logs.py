@@ -37,9 +37,15 @@ def timestamp(nanoseconds: int) -> str:
 
 
 class Writer:
-    """Appends what the program writes; a line that is not finished waits for its end."""
+    """Appends what the program writes; a line that is not finished waits for its end.
+
+    Lines that the disk does not take are counted in ``lost``, and ``reason`` says why: the program
+    goes on without its log.
+    """
 
     def __init__(self, path: str) -> None:
+        self.lost = 0
+        self.reason = ""
         self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
         self.partial = {"stdout": b"", "stderr": b""}
 
@@ -74,7 +80,11 @@ class Writer:
             for line in lines
             for piece in _pieces(line)
         ]
-        files.write_all(self.fd, b"\n".join(encoded) + b"\n")
+        try:
+            files.write_all(self.fd, b"\n".join(encoded) + b"\n")
+        except OSError as error:
+            self.lost += len(encoded)
+            self.reason = error.strerror or str(error)
 
 
 def _split(data: bytes) -> list[bytes]:

@@ -39,7 +39,7 @@ from minicontainer.linux import credentials, door, mount, namespaces, process
 from minicontainer.linux.door import because
 from minicontainer.linux.openat2 import open_in_root
 from minicontainer.oci.runtime import dump
-from minicontainer.util import files
+from minicontainer.util import files, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,14 +68,19 @@ class Monitor:
     def run(self) -> None:
         """Everything; never raises, never returns to the caller's code."""
         try:
-            self._separate()
             try:
+                self._separate()
                 self._launch()
             except Exception as error:
                 self._fail(error)
                 return
             assert self.runtime is not None
-            self.session.serve(self.runtime.pidfd)
+            try:
+                self.session.serve(self.runtime.pidfd)
+            except Exception as error:
+                # A fault of ours: the program cannot go on without its streams.
+                self.status.error = f"the monitor failed: {error}"
+                self._signal(signal.SIGKILL)
             self._finish()
         finally:
             os._exit(0)
@@ -117,7 +122,9 @@ class Monitor:
         finally:
             for fd in set(inner):
                 os.close(fd)
-        self.session.listener = _listen(f"{self.engine.folders.monitors}/{self.container.id}")
+        meeting = f"{self.engine.folders.monitors}/{self.container.id}"
+        os.makedirs(meeting, 0o700, exist_ok=True)
+        self.session.listener = sockets.listen(meeting, "attach.sock", socket.SOCK_STREAM)
         self.runtime.start()
         self.status.state = "running"
         self.status.pid = self.runtime.record.pid
@@ -207,18 +214,24 @@ class Monitor:
     def _finish(self) -> None:
         assert self.runtime is not None
         code = self.runtime.wait()
-        self.status.oom_killed = self._ran_out_of_memory(code)
         self.log.close()
+        if self.log.lost:
+            self.status.error = f"{self.log.lost} lines are missing in the log: {self.log.reason}"
+        self.status.oom_killed = self._ran_out_of_memory(code)
         self.status.exit_code = code
         self.status.finished = time.time()
         self._give_back()
         self.status.state = "exited"
         self.status.pid = self.status.monitor = self.status.monitor_start = 0
-        if self.container.host.auto_remove:
-            self._discard()
-        else:
-            self._save()
-        self.session.farewell(attach.exited(code))
+        self.status.network = {}
+        try:
+            if self.container.host.auto_remove:
+                self._discard()
+            else:
+                self._save()
+        finally:
+            # With a full disk the status is lost, but those who are attached still learn it.
+            self.session.farewell(attach.exited(code))
 
     def _ran_out_of_memory(self, code: int) -> bool:
         """Whether the kernel killed a process of the container for want of memory."""
@@ -272,22 +285,6 @@ def launch(engine: Engine, container: records.Container, lock: files.Lock) -> tu
         Monitor(engine, container, theirs).run()
     theirs.close()
     return pid, ours
-
-
-def _listen(folder: str) -> socket.socket:
-    """attach.sock in ``folder``, however long that path is."""
-    os.makedirs(folder, 0o700, exist_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        path = f"/proc/self/fd/{fd}/attach.sock"
-        if os.path.lexists(path):
-            os.unlink(path)
-        listener.bind(path)
-        listener.listen(16)
-    finally:
-        os.close(fd)
-    return listener
 
 
 def _make_inside(root: int, path: str) -> None:

@@ -42,9 +42,7 @@ DEFAULT_PARENT = "/minicontainer"
 class Container:
     """A container that exists.  ``pidfd`` is init's, or -1 once it is gone."""
 
-    def __init__(
-        self, root: str, record: states.Record, fd: int, cgroup: Manager | None = None
-    ) -> None:
+    def __init__(self, root: str, record: states.Record, fd: int, cgroup: Manager | None = None) -> None:
         self.root = root
         self.folder = os.path.join(root, record.id)
         self.record = record

@@ -23,12 +23,12 @@ next.  That is how `status` tells a created container from a running one.
 from __future__ import annotations
 
 import array
-import os
 import socket
 
 import msgspec
 
 from minicontainer import errors
+from minicontainer.util import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,29 +92,10 @@ def pair() -> tuple[Channel, Channel]:
 
 
 def listen(folder: str, name: str) -> socket.socket:
-    """A listening socket at ``folder/name``, however long that path is (sun_path has 108 bytes)."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        listener.bind(f"/proc/self/fd/{fd}/{name}")
-        listener.listen(8)
-    except BaseException:
-        listener.close()
-        raise
-    finally:
-        os.close(fd)
-    return listener
+    """A listening socket at ``folder/name``."""
+    return sockets.listen(folder, name, socket.SOCK_SEQPACKET)
 
 
 def connect(folder: str, name: str) -> Channel:
     """A conversation with who listens at ``folder/name``; ConnectionRefusedError if nobody does."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        connection.connect(f"/proc/self/fd/{fd}/{name}")
-    except BaseException:
-        connection.close()
-        raise
-    finally:
-        os.close(fd)
-    return Channel(connection)
+    return Channel(sockets.connect(folder, name, socket.SOCK_SEQPACKET))
