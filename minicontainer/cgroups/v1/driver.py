@@ -6,7 +6,8 @@
     /sys/fs/cgroup/memory/minicontainer/<id>      ┐
     /sys/fs/cgroup/cpuacct/minicontainer/<id>     ├ always, where bound: statistics
     /sys/fs/cgroup/pids/minicontainer/<id>        ┘
-    /sys/fs/cgroup/{cpu,cpuset,blkio,devices,hugetlb}/...   when a limit needs it
+    /sys/fs/cgroup/{cpu,cpuset,blkio,devices,hugetlb}/...   when a limit needs it, or all devices are
+                                                  allowed: a privileged container limits its own here
     /sys/fs/cgroup/{systemd,unified}/...          when systemd runs: it ends what is left in the
                                                   caller's unit when that stops
 
@@ -80,6 +81,8 @@ class V1Manager:
         controllers = [setting.controller for setting in settings]
         if policy.restricts:
             controllers.append("devices")
+        elif resources.devices:
+            controllers += self._writable()
         for controller in dict.fromkeys(controllers):
             self._join(controller)
         write(self._settings(resources), self._folder)
@@ -205,6 +208,12 @@ class V1Manager:
                 except ProcessLookupError:
                     continue
             moved |= new
+
+    def _writable(self) -> list[str]:
+        """All controllers, for who is allowed all devices: a privileged container may limit its own."""
+        return [
+            name for name, mount in self.hierarchies.bound.items() if mount not in self.hierarchies.read_only
+        ]
 
     def _mounts(self) -> list[str]:
         """The hierarchies that every container is in."""

@@ -16,7 +16,7 @@ from minicontainer.cgroups.host import hierarchies
 from minicontainer.errors import Conflict, Unsupported
 from minicontainer.linux import door
 from minicontainer.linux.process import clone3
-from minicontainer.oci.runtime import HugepageLimit, Resources
+from minicontainer.oci.runtime import DeviceRule, HugepageLimit, Resources
 from tests.kernel.cgroups import groups
 
 TYPE_CHECKING = False
@@ -55,6 +55,13 @@ def existing(path: str) -> list[str]:
     found = hierarchies()
     mounts = {*found.bound.values(), *found.named.values(), *filter(None, [found.unified])}
     return [mount + path for mount in mounts if os.path.exists(mount + path)]
+
+
+def test_who_is_allowed_all_devices_has_a_group_wherever_one_can_be(group_with: Factory) -> None:
+    group = group_with(Resources(devices=[DeviceRule(allow=True, access="rwm")]))
+    found = hierarchies()
+    for mount in set(found.bound.values()) - found.read_only:
+        assert os.path.isdir(mount + group.path)
 
 
 def test_frozen_processes_do_nothing_until_thawed(group_with: Factory) -> None:
