@@ -19,19 +19,17 @@ def listen(folder: str, name: str, kind: int, backlog: int = 16) -> socket.socke
 
     ``kind`` is SOCK_STREAM or SOCK_SEQPACKET.
     """
-    listener = _at(folder, name, kind, lambda made, path: (_unlink(path), made.bind(path)))
+    listener = _at(folder, name, kind, _bind)
     listener.listen(backlog)
     return listener
 
 
 def connect(folder: str, name: str, kind: int) -> socket.socket:
     """A connection to who listens there; ConnectionRefusedError, FileNotFoundError if nobody does."""
-    return _at(folder, name, kind, lambda made, path: made.connect(path))
+    return _at(folder, name, kind, socket.socket.connect)
 
 
-def _at(
-    folder: str, name: str, kind: int, operation: Callable[[socket.socket, str], object]
-) -> socket.socket:
+def _at(folder: str, name: str, kind: int, operation: Callable[[socket.socket, str], None]) -> socket.socket:
     made = socket.socket(socket.AF_UNIX, kind)
     try:
         fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -45,6 +43,7 @@ def _at(
     return made
 
 
-def _unlink(path: str) -> None:
+def _bind(made: socket.socket, path: str) -> None:
     if os.path.lexists(path):
         os.unlink(path)
+    made.bind(path)
