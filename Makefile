@@ -15,6 +15,8 @@ MINICONTAINER := $(SUDO) $(BIN)/minicontainer
 ROOT_PYTEST := $(SUDO) $(BIN)/python -B -m pytest -p no:cacheprovider
 
 ROOT_TIERS := $(wildcard tests/kernel tests/integration tests/conformance tests/faults)
+# All but the faults, which ask nothing of the host that these do not.
+NESTED_TIERS := $(filter-out tests/faults,tests/unit tests/architecture $(ROOT_TIERS))
 # What another cgroup version can change.
 V2_TESTS := tests/kernel $(wildcard tests/integration/test_limits.py)
 
@@ -63,8 +65,8 @@ test-v2: ready-test ## the control group tests on a real cgroup v2 kernel, in Us
 	@$(SUDO) env PYTHON=$(BIN)/python tests/uml/run -p no:cacheprovider $(V2_TESTS) \
 	|| { [ $$? = 77 ] && echo "test-v2: skipped, for the reason above"; }
 
-test-nested: rootfs ready-test ## the root tiers again, inside a privileged minicontainer
-	@MINICONTAINER='$(MINICONTAINER)' tests/nested $(ROOT_TIERS)
+test-nested: rootfs ready-test ## all tiers but the faults, inside a privileged container of minicontainer's
+	@MINICONTAINER='$(MINICONTAINER)' tests/nested $(NESTED_TIERS)
 
 bench: rootfs ready-bench ## ratios to runc, crun, bubblewrap, podman and docker, where installed
 	$(SUDO) $(BIN)/python -B -m bench
