@@ -1,7 +1,7 @@
 """Integration tests drive the command line, as root, on a host of their own (host.py).
 
-    mc       runs commands (runner.py); its roots hold one image, busybox
-    host     around every test: what is left when its containers and images are removed fails it
+mc       runs commands (runner.py); its roots hold one image, busybox
+host     around every test: what is left when its containers and images are removed fails it
 """
 
 from __future__ import annotations

@@ -115,9 +115,7 @@ def _open(pid: int | str, kind: str) -> int:
 
 def _paths(folder: str) -> list[str]:
     return [
-        os.path.join(where, name)
-        for where, folders, names in os.walk(folder)
-        for name in (*folders, *names)
+        os.path.join(where, name) for where, folders, names in os.walk(folder) for name in (*folders, *names)
     ]
 
 
