@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROJECT = os.path.dirname(HERE)
+
+if not os.access(PROJECT, os.W_OK) or os.stat(PROJECT).st_uid != os.geteuid():
+    # Hypothesis remembers failures beside the tests; as root, or on a read-only project, elsewhere.
+    _remembered = f"{tempfile.gettempdir()}/minicontainer-hypothesis-{os.geteuid()}"
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", _remembered)
 
 
 def pytest_report_header() -> list[str]:
