@@ -7,8 +7,9 @@
             └── <id>                     the container
 
 memory, pids and io are enabled for their statistics where the host has them (processor time is
-counted everywhere); cpu, cpuset and hugetlb when a limit needs them: cpu alone changes how all of the
-host is scheduled.  The group is killed by cgroup.kill (Linux 5.14), before that as on v1.
+counted everywhere); cpu, cpuset and hugetlb when a limit needs them, or all devices are allowed (a
+privileged container limits its own): cpu alone changes how all of the host is scheduled.  The group is
+killed by cgroup.kill (Linux 5.14), before that as on v1.
 
 A process that is written to cgroup.procs waits for an RCU grace period (4 to 13 ms measured on Linux
 6.18); one that is born in the group does not: clone3(2) with CLONE_INTO_CGROUP and `clone_fd`.
@@ -19,6 +20,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from contextlib import suppress
 
 from minicontainer.cgroups import PARENT, devices, tree
 from minicontainer.cgroups.setting import check_present, refuse, write
@@ -80,7 +82,16 @@ class V2Manager:
             from minicontainer.cgroups.v2 import devices as device_program
 
             policy = devices.policy(resources.devices)
+            if not policy.restricts:
+                self._offer()
             device_program.apply(self.folder, policy)
+
+    def _offer(self) -> None:
+        """Hand down all that can be: a privileged container may limit its own."""
+        for controller in sorted(self.hierarchies.unified_controllers):
+            # Nobody asked for it, and the kernel may have reasons: EINVAL for cpu beside real-time tasks.
+            with suppress(OSError):
+                nesting.enable(self.root, self.path, {controller})
 
     def add(self, pid: int) -> None:
         because("count and limit this process here")
