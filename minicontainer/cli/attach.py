@@ -75,13 +75,16 @@ def attach(
     sig_proxy: bool = True,
     detach_keys: bytes = b"\x10\x11",
     started: Callable[[dict[str, Any]], None] | None = None,
+    kill: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Copy both ways until the program ends, the user detaches or the reader leaves.
 
     ``sock`` is a connected socket's descriptor and becomes non-blocking.  ``started`` is called with
-    the STARTED document.  Raises what an ERROR frame carries; MinicontainerError when the monitor
-    vanishes; KeyboardInterrupt for a SIGINT that is not proxied; OSError when standard input or
-    output fails.  The main thread only, since it handles signals.
+    the STARTED document; ``kill`` with a signal to pass on, which else is sent as a SIGNAL frame, and
+    so waits behind the standard input that a program does not read.  Raises what an ERROR frame
+    carries; MinicontainerError when the monitor vanishes; KeyboardInterrupt for a SIGINT that is not
+    proxied; OSError when standard input or output fails.  The main thread only, since it handles
+    signals.
     """
     os.set_blocking(sock, False)
     raw = tty and stdin_open and os.isatty(stdin_fd)
@@ -90,6 +93,7 @@ def attach(
     client.keys = DetachKeys(detach_keys if tty else b"")
     client.window = _window(stdin_fd, stdout_fd) if tty else None
     client.proxy = sig_proxy and not raw
+    client.kill = kill
     try:
         with _Signals(client.on_signal) as client.signals, _RawTerminal(raw_fd) as client.raw:
             return client.run()
@@ -138,6 +142,7 @@ class _Client:
         self.blocked = False  # inside a write that may take long
         self.caught: list[int] = []
         self.keys = DetachKeys(b"")
+        self.kill: Callable[[int], None] | None = None
         self.window: int | None = None
         self.proxy = True
         self.signals: _Signals
@@ -279,7 +284,7 @@ class _Client:
                 self.raw.enter()  # the shell that stopped us took its own settings back
                 self.send_size()
             elif self.proxy:
-                self.send(protocol.signal(number))
+                self.kill(number) if self.kill else self.send(protocol.signal(number))
             else:
                 raise _Killed(number)
 

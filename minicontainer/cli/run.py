@@ -15,6 +15,7 @@ from minicontainer.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from typing import Any
 
     from minicontainer.cli.attach import Outcome
@@ -146,11 +147,11 @@ def _run(ctx: click.Context, image: str, words: tuple[str, ...], flags: dict[str
         finally:
             click.echo(container.id)  # it exists, whether its program started or not
         return 0
-    outcome = _attach(connection, flags)
+    outcome = _attach(connection, flags, lambda number: engine.signal(container.id, number))
     return outcome.status if outcome.kind == "exited" else 0
 
 
-def _attach(connection: socket.socket, flags: dict[str, Any]) -> Outcome:
+def _attach(connection: socket.socket, flags: dict[str, Any], kill: Callable[[int], None]) -> Outcome:
     from minicontainer.cli.attach import attach
 
     return attach(
@@ -159,6 +160,7 @@ def _attach(connection: socket.socket, flags: dict[str, Any]) -> Outcome:
         stdin_open=flags["interactive"],
         sig_proxy=flags["sig_proxy"],
         detach_keys=flags["detach_keys"],
+        kill=kill,
     )
 
 

@@ -277,6 +277,11 @@ class Engine:
         if number == signal.SIGKILL:
             self.wait(found, STOP_TIMEOUT)
 
+    def signal(self, container_id: str, number: int) -> None:
+        """Pass a signal on to a program that may have ended just now."""
+        with suppress(MinicontainerError):
+            Runtime.load(container_id, self.folders.runtime).kill(number)
+
     def stop(self, text: str, timeout: float = STOP_TIMEOUT, number: int | None = None) -> None:
         """Ask a container's program to end, and kill it after ``timeout`` seconds (< 0: never)."""
         found = self.find(text)
@@ -322,8 +327,7 @@ class Engine:
             self.discard(found.container)
 
     def _kill_for_removal(self, found: Found) -> None:
-        with suppress(MinicontainerError):  # it may have just ended by itself
-            Runtime.load(found.container.id, self.folders.runtime).kill(signal.SIGKILL)
+        self.signal(found.container.id, signal.SIGKILL)
         self.wait(found, -1)
 
     def discard(self, container: Container) -> None:

@@ -34,13 +34,14 @@ BACKLOG = 1 << 20  # bytes a client may be behind
 class Client:
     """One attached client."""
 
-    __slots__ = ("decoder", "sender", "socket")
+    __slots__ = ("deaf", "decoder", "sender", "socket")
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         self.socket = connection
         self.decoder = attach.Decoder()
         self.sender = attach.Sender(connection.fileno())
+        self.deaf = False  # it reads no more; what it wrote before may still wait for us
 
 
 class Session:
@@ -129,8 +130,9 @@ class Session:
             self.log.write(stream, data)
         kind = attach.STDOUT if stream == "stdout" else attach.STDERR
         for client in list(self.clients.values()):
-            client.sender.put(kind, data)
-            self._flush(client)
+            if not client.deaf:
+                client.sender.put(kind, data)
+                self._flush(client)
         return True
 
     def _close_output(self, fd: int) -> None:
@@ -143,17 +145,15 @@ class Session:
         os.close(fd)
 
     def _flush(self, client: Client) -> None:
-        """Send what waits; a client that is gone is forgotten, a slow one is waited for."""
+        """Send what waits; a client that is gone is sent no more, a slow one is waited for."""
         try:
-            done = client.sender.flush()
+            client.sender.flush()
             while client.sender.pending > BACKLOG:
                 select.select([], [client.socket], [])
-                done = client.sender.flush()
+                client.sender.flush()
         except OSError:
-            self._forget(client)
-            return
-        events = select.EPOLLIN if done else select.EPOLLIN | select.EPOLLOUT
-        self.poll.modify(client.socket.fileno(), events)
+            client.deaf = True
+        self._watch(client)
 
     def _forget(self, client: Client) -> None:
         fd = client.socket.fileno()
@@ -214,13 +214,19 @@ class Session:
     def _wait_for_reader(self) -> None:
         self._watch_stdin(True)
         for client in self.clients.values():
-            self.poll.modify(client.socket.fileno(), select.EPOLLOUT if client.sender.pending else 0)
+            self._watch(client)
 
     def _resume_clients(self) -> None:
         self._watch_stdin(False)
         for client in self.clients.values():
-            out = select.EPOLLOUT if client.sender.pending else 0
-            self.poll.modify(client.socket.fileno(), select.EPOLLIN | out)
+            self._watch(client)
+
+    def _watch(self, client: Client) -> None:
+        """A client is read unless the program does not read, and written to while something waits."""
+        events = 0 if self.stdin_watched else select.EPOLLIN
+        if client.sender.pending and not client.deaf:
+            events |= select.EPOLLOUT
+        self.poll.modify(client.socket.fileno(), events)
 
     def _watch_stdin(self, wanted: bool) -> None:
         """Be woken when the program reads again.  Only then: a closed pipe would wake us for ever."""

@@ -208,9 +208,8 @@ def flags(prefix: str, module: str) -> Callable[[int], str]:
             if bits and rest & bits == bits:
                 names.append(name)
                 rest &= ~bits
-        if rest:
-            names.append(hex(rest))
-        return "|".join(reversed(names)) or constants.get(0, "0")
+        unknown = [hex(rest)] if rest else []
+        return "|".join([*reversed(names), *unknown]) or constants.get(0, "0")
 
     return decode
 
