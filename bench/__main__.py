@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -205,6 +206,7 @@ def main() -> None:
     folder = os.path.join(PROJECT, ".cache", "bench", str(os.getpid()))
     os.makedirs(folder)
     bench = Bench(folder, options.runs)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then, too
     try:
         bench.build()
         for name, engine in bench.engines.items():
