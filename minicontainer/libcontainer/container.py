@@ -17,7 +17,7 @@ import time
 import msgspec
 
 from minicontainer import cgroups
-from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError
+from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError, Unsupported
 from minicontainer.libcontainer import state as states
 from minicontainer.libcontainer import sync
 from minicontainer.libcontainer.init import Init
@@ -207,6 +207,7 @@ class _Creation:
             raise InvalidConfig("config.json: process is missing")
         if not container_id or "/" in container_id or container_id in (".", ".."):
             raise InvalidConfig(f"container id {container_id!r} cannot be a folder's name")
+        _require_own_mounts(spec)
         self.kind = kind
         self.id = container_id
         self.bundle = os.path.abspath(bundle)
@@ -385,6 +386,15 @@ class _Creation:
         return record
 
 
+def _require_own_mounts(spec: Spec) -> None:
+    """Init changes its root and its mounts: in any namespace but a new one, those would be others'."""
+    found = [n for n in _linux(spec).namespaces if n.type == "mount"]
+    if not found:
+        raise InvalidConfig("config.json: linux.namespaces: a container needs a mount namespace")
+    if found[0].path:
+        raise Unsupported("config.json: linux.namespaces: joining a mount namespace is not supported")
+
+
 def _linux(spec: Spec) -> Linux:
     from minicontainer.oci.runtime import Linux
 
@@ -400,7 +410,9 @@ def _with_default_devices(linux: Linux) -> Resources:
     usable: list[tuple[str, int, int | None]]
     usable = [("c", major, minor) for _, major, minor in DEFAULT_DEVICES]
     usable += [("c", 5, 1), ("c", 5, 2), ("c", 136, None)]  # console, ptmx, the terminals of devpts
-    usable += [(node.type, node.major, node.minor) for node in linux.devices if node.type != "p"]
+    # "u" is "c" for mknod(2) and unknown to the control groups.
+    kinds = {"c": "c", "u": "c", "b": "b"}
+    usable += [(kinds[node.type], node.major, node.minor) for node in linux.devices if node.type in kinds]
     allowed = [DeviceRule(allow=True, type=kind, access="m") for kind in ("c", "b")]
     allowed += [DeviceRule(allow=True, type=t, major=a, minor=b, access="rwm") for t, a, b in usable]
     return msgspec.structs.replace(resources, devices=[*resources.devices, *allowed])

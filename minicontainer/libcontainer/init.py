@@ -116,7 +116,6 @@ class Init:
         self.rootfs.fill()
         self._connect_streams()
         self.rootfs.protect()
-        self.rootfs.leave_host()
 
     def _name(self) -> None:
         for name, value, call in (

@@ -2,21 +2,20 @@
 
 In this order, in init, which is alone in a new mount namespace::
 
-    host's tree          1. nothing mounted from now on reaches the host (propagation)
-      │                  2. take hold of everything that will be bound: open_tree(2) descriptors
+    host's tree          1. take hold of everything that will be bound: open_tree(2) descriptors
+      │                  2. nothing mounted from now on reaches the host (propagation)
       │                  3. bind the root file system onto itself: pivot_root needs a mount
       ▼
-    pivot_root(".", ".") the container's root is "/"; the host's tree lies under it, unreachable
-      │                  by any path, until the end: the kernel lets a user namespace mount proc
-      │                  and sysfs only where a full one is still mounted
+    pivot_root(".", ".") the container's root is "/", and the host's tree lies on top of it
+    umount2(".")         4. detached at once: while it is there, ".." at the root leads to it
       ▼
-    container's tree     4. mounts, in the order of config.json; then devices, links, sysctls
-                         5. read-only and masked paths
-                         6. the host's tree is detached; read-only root
+    container's tree     5. mounts, in the order of config.json; then devices, links, sysctls
+                         6. read-only and masked paths, read-only root
 
-Because everything after pivot_root is resolved in a tree that holds nothing else, no symbolic link
-in an image can lead a mount outside (CVE-2021-30465 and its kin).  What comes from the host was
-opened before.
+Because everything after step 4 is resolved in a tree that holds nothing else, no symbolic link in
+an image can lead a mount outside (CVE-2021-30465 and its kin).  What comes from the host was opened
+before; so were proc and sysfs in a user namespace, where the kernel makes them only while a full
+one is still mounted.
 """
 
 from __future__ import annotations
@@ -53,6 +52,8 @@ DEVICE_LINKS = (
     ("/dev/stdout", "/proc/self/fd/1"),
     ("/dev/stderr", "/proc/self/fd/2"),
 )
+# What the kernel gives a user namespace only where one is mounted already (mount_too_revealing).
+REVEALING = ("proc", "sysfs")
 WHY = {
     "proc": "ps and /proc/self show this pid namespace, not the host's",
     "sysfs": "/sys shows the devices of this network namespace",
@@ -104,52 +105,48 @@ class Rootfs:
         self.readonly = spec.root.readonly
         self.user_namespace = any(n.type == "user" for n in linux.namespaces)
         self.sources: dict[int, int] = {}
+        self.made: dict[int, int] = {}
         self.devices = _devices(linux)
         self.device_sources: dict[str, int] = {}
         self.null = -1
-        self.old_root = -1
+        self.null_attached = False
 
     # -- before pivot_root: the host's tree
 
     def enter(self) -> None:
-        """Steps 1 to 3, and pivot_root.  Afterwards "/" is the container's."""
-        self._separate()
-        self.null = os.open("/dev/null", os.O_PATH | os.O_CLOEXEC)
-        self._hold_sources()
+        """Steps 1 to 4.  Afterwards "/" is the container's, and there is nothing else."""
+        asked = self.linux.rootfs_propagation or "rprivate"
+        if asked not in mounts.PROPAGATION:
+            raise InvalidConfig(f"config.json: linux.rootfsPropagation: unknown value {asked!r}")
+        self._hold()
+        if asked.endswith("slave"):
+            because("no mount made from here on is seen by the host")
+            m.mount(None, "/", None, m.MS_SLAVE | m.MS_REC)
+        else:
+            because("no mount made from here on is seen outside, and none outside is seen here")
+            m.mount(None, "/", None, m.MS_PRIVATE | m.MS_REC)
         with field("root.path"):
             because("pivot_root needs the new root to be a mount point")
             m.mount(self.path, self.path, None, m.MS_BIND | m.MS_REC)
-            if self._shares():
-                m.mount(None, self.path, None, m.MS_PRIVATE)
-                m.mount(self.path, self.path, None, m.MS_BIND | m.MS_REC)
-        self.old_root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        because("so that the new root and the place of the old one are both .")
-        m.chdir(self.path)
+            because("so that the new root and the place of the old one are both .")
+            m.chdir(self.path)
         m.pivot_root(".", ".")
-        because("out of the old root, which now lies under the new one")
+        because("the old root lies on the new one: the host's files are gone from this mount namespace")
+        m.umount2(".", m.MNT_DETACH)
         m.chdir("/")
 
-    def _shares(self) -> bool:
-        return (self.linux.rootfs_propagation or "").endswith("shared")
-
-    def _separate(self) -> None:
-        asked = self.linux.rootfs_propagation or "rslave"
-        if asked not in mounts.PROPAGATION:
-            raise InvalidConfig(f"config.json: linux.rootfsPropagation: unknown value {asked!r}")
-        # Slave, so that what the host mounts later under a bound folder can still be passed on.
-        bits = mounts.PROPAGATION[asked] | m.MS_REC
-        if asked.endswith("private"):
-            because("no mount made from here on is seen outside, and none outside is seen here")
-        else:
-            because("no mount made from here on is seen by the host")
-        m.mount(None, "/", None, bits)
-
-    def _hold_sources(self) -> None:
+    def _hold(self) -> None:
+        # The host's /dev/null, before the image can put something else in its place.
+        because("hold what will hide files that the container should not read")
+        self.null = fd.open_tree(fd.AT_FDCWD, "/dev/null", fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC)
         for index, mount in enumerate(self.spec.mounts):
             options = Options(mount.options)
             if options.bind or mount.type == "bind":
                 with field(f"mounts[{index}].source"):
                     self.sources[index] = self._open_source(mount, options)
+            elif self.user_namespace and mount.type in REVEALING:
+                with field(f"mounts[{index}] ({mount.destination})"):
+                    self.made[index] = _make_detached(mount, options)
         if self.user_namespace:
             # mknod is refused in a user namespace, whatever the capabilities: the host's node is bound.
             for index, node in enumerate(self.devices):
@@ -170,7 +167,7 @@ class Rootfs:
     # -- after pivot_root: the container's tree
 
     def fill(self) -> None:
-        """Step 4: mounts, devices, links, sysctls."""
+        """Step 5: mounts, devices, links, sysctls."""
         for index, mount in enumerate(self.spec.mounts):
             with field(f"mounts[{index}] ({mount.destination})"):
                 self._mount(index, mount)
@@ -181,18 +178,24 @@ class Rootfs:
                 control.write_control("/proc/sys/" + name.replace(".", "/"), value)
 
     def _mount(self, index: int, mount: Mount) -> None:
-        target = _absolute(mount.destination)
+        target = _inside(mount.destination)
         options = Options(mount.options)
         if index in self.sources:
             self._bind(self.sources.pop(index), target, options)
         elif mount.type == "cgroup":
             self._mount_cgroups(target, options)
         else:
+            if mount.type in REVEALING and target != _absolute(mount.destination):
+                # Their protection is by path: a link in their place would go around it.
+                raise InvalidConfig(
+                    f"{mount.destination} is a symbolic link in the image; it must be a folder"
+                )
             _make_folder(target)
-            if mount.type in ("proc", "sysfs"):
-                _must_be_real(target)
             because(WHY.get(mount.type or "", f"a new file system at {target}"))
-            m.mount(mount.source or mount.type, target, mount.type, options.flags, options.data or None)
+            if index in self.made:
+                _attach(self.made.pop(index), target)
+            else:
+                m.mount(mount.source or mount.type, target, mount.type, options.flags, options.data or None)
             for bits in options.propagation:
                 m.mount(None, target, None, bits)
 
@@ -219,8 +222,7 @@ class Rootfs:
             because("which mounts made later pass between the host and here")
             fd.mount_setattr(source, "", fd.AT_EMPTY_PATH | recursive, propagation=bits & ~m.MS_REC)
         because(f"a part of the host's tree appears at {target}")
-        fd.move_mount(source, "", fd.AT_FDCWD, target, fd.MOVE_MOUNT_F_EMPTY_PATH)
-        os.close(source)
+        _attach(source, target)
 
     def _mount_cgroups(self, target: str, options: Options) -> None:
         _make_folder(target)
@@ -252,7 +254,7 @@ class Rootfs:
             os.symlink("pts/ptmx", "/dev/ptmx")
 
     def _make_device(self, node: Device) -> None:
-        path = _absolute(node.path)
+        path = _inside(node.path)
         if node.path in self.device_sources:
             self._bind(self.device_sources.pop(node.path), path, Options([]))
             return
@@ -264,13 +266,20 @@ class Rootfs:
         os.chown(path, node.uid or 0, node.gid or 0)
 
     def protect(self) -> None:
-        """Step 5: read-only and masked paths (config-linux.md)."""
+        """Step 6: read-only and masked paths (config-linux.md), and the root's own mount."""
         for index, path in enumerate(self.linux.readonly_paths):
             with field(f"linux.readonlyPaths[{index}] ({path})"):
                 self._make_readonly(path)
         for index, path in enumerate(self.linux.masked_paths):
             with field(f"linux.maskedPaths[{index}] ({path})"):
                 self._mask(path)
+        os.close(self.null)
+        if (self.linux.rootfs_propagation or "").endswith(("shared", "unbindable")):
+            because("what a container started inside this one may see of its mounts")
+            m.mount(None, "/", None, mounts.PROPAGATION[self.linux.rootfs_propagation or ""])
+        if self.readonly:
+            because("the program may not change its image")
+            m.mount(None, "/", None, m.MS_REMOUNT | m.MS_BIND | m.MS_RDONLY)
 
     def _make_readonly(self, path: str) -> None:
         because(f"{path} may be read but not written")
@@ -281,8 +290,7 @@ class Rootfs:
         except FileNotFoundError:
             return  # the specification: paths that do not exist are ignored
         fd.mount_setattr(held, "", fd.AT_EMPTY_PATH | fd.AT_RECURSIVE, fd.MOUNT_ATTR_RDONLY)
-        fd.move_mount(held, "", fd.AT_FDCWD, path, fd.MOVE_MOUNT_F_EMPTY_PATH)
-        os.close(held)
+        _attach(held, path)
 
     def _mask(self, path: str) -> None:
         try:
@@ -293,27 +301,37 @@ class Rootfs:
         if folder:
             m.mount("tmpfs", path, "tmpfs", m.MS_RDONLY, "nr_blocks=1,nr_inodes=1")
             return
-        # The host's /dev/null, opened before the image could put something else in its place.
-        held = fd.open_tree(self.null, "", fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC | fd.AT_EMPTY_PATH)
-        fd.move_mount(held, "", fd.AT_FDCWD, path, fd.MOVE_MOUNT_F_EMPTY_PATH)
-        os.close(held)
+        if not self.null_attached:
+            self.null_attached = True
+            fd.move_mount(self.null, "", fd.AT_FDCWD, path, fd.MOVE_MOUNT_F_EMPTY_PATH)
+            return
+        # A mount can be copied only where it is attached: the first masked path is the pattern.
+        _attach(
+            fd.open_tree(self.null, "", fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC | fd.AT_EMPTY_PATH), path
+        )
 
-    def leave_host(self) -> None:
-        """Step 6: detach the host's tree; the root is read-only if that was asked for."""
-        because("stand on the old root, so that . names it")
-        m.chdir(self.old_root)
-        os.close(self.old_root)
-        os.close(self.null)
-        because("what is unmounted here must stay mounted on the host")
-        m.mount(None, ".", None, m.MS_SLAVE | m.MS_REC)
-        because("the host's files are gone from this mount namespace")
-        m.umount2(".", m.MNT_DETACH)
-        m.chdir("/")
-        if not self._shares():
-            m.mount(None, "/", None, mounts.PROPAGATION[self.linux.rootfs_propagation or "rprivate"])
-        if self.readonly:
-            because("the program may not change its image")
-            m.mount(None, "/", None, m.MS_REMOUNT | m.MS_BIND | m.MS_RDONLY)
+
+def _attach(held: int, path: str) -> None:
+    fd.move_mount(held, "", fd.AT_FDCWD, path, fd.MOVE_MOUNT_F_EMPTY_PATH)
+    os.close(held)
+
+
+def _make_detached(mount: Mount, options: Options) -> int:
+    """A new file system that is attached nowhere yet."""
+    assert mount.type is not None
+    because("a user namespace may make it only while the host's can still be seen")
+    context = fd.fsopen(mount.type)
+    try:
+        fd.fsconfig(context, fd.FSCONFIG_SET_STRING, "source", mount.source or mount.type)
+        for option in filter(None, options.data.split(",")):
+            key, equals, value = option.partition("=")
+            command = fd.FSCONFIG_SET_STRING if equals else fd.FSCONFIG_SET_FLAG
+            fd.fsconfig(context, command, key, value if equals else None)
+        fd.fsconfig(context, fd.FSCONFIG_CMD_CREATE)
+        attributes, _ = mounts.attributes(options.flags, 0)
+        return fd.fsmount(context, attributes=attributes)
+    finally:
+        os.close(context)
 
 
 def _devices(linux: Linux) -> list[Device]:
@@ -333,6 +351,12 @@ def _absolute(destination: str) -> str:
     return os.path.normpath("/" + destination.lstrip("/"))
 
 
+def _inside(destination: str) -> str:
+    """Where ``destination`` leads in the container's tree, its links followed even to what is missing:
+    an image's /etc/resolv.conf may point into a /run that is still empty."""
+    return os.path.realpath(_absolute(destination))
+
+
 def _make_folder(path: str) -> None:
     os.makedirs(path, 0o755, exist_ok=True)
 
@@ -341,9 +365,3 @@ def _make_file(path: str) -> None:
     _make_folder(os.path.dirname(path))
     if not os.path.exists(path):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
-
-
-def _must_be_real(path: str) -> None:
-    """The protection of /proc and /sys is by path: a link in their place would go around it."""
-    if os.path.realpath(path) != path:
-        raise InvalidConfig(f"{path} is a symbolic link in the root file system; it must be a folder")
