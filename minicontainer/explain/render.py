@@ -127,14 +127,15 @@ class Full(Brief):
         return f"    {self.paint(DIM, f'{label:<8}')} {text}"
 
     def _change(self, change: Change) -> list[str]:
+        key = _cut(change.key)
         before = "nothing" if change.before is None else change.before or "empty"
         after = "nothing" if change.after is None else change.after or "empty"
-        if len(before) + len(after) + len(change.key) < 70 and "\n" not in before + after:
-            return [f"{change.what} {change.key}: {before} -> {after}"]
+        if len(before) + len(after) + len(key) < 70 and "\n" not in before + after:
+            return [f"{change.what} {key}: {before} -> {after}"]
         mark = " " if change.what == "caps" else "\n"
         old, new = before.split(mark), after.split(mark)
         return [
-            f"{change.what} {change.key}:",
+            f"{change.what} {key}:",
             *(f"  - {part}" for part in old if part not in new),
             *(f"  + {part}" for part in new if part not in old),
         ]
