@@ -1,6 +1,6 @@
 # The commands of this project; `make help` lists them.
 #
-#     .cache/packages-X   system packages of demo, test, bench are there      tools/setup packages X
+#     .cache/packages-X   system packages of demo, debian, test, bench        tools/setup packages X
 #     .venv/.runtime      the virtual environment, with the package           tools/setup venv runtime
 #     .venv/.dev          the same, and the tools for development             tools/setup venv dev
 #     .cache/NAME.tar     a root file system                                  rootfs/NAME/build
@@ -35,7 +35,7 @@ demo: rootfs ## set everything up; run a container, change it, commit it, run th
 rootfs: ready-demo .cache/busybox.tar ## build the busybox image and import it
 	@$(call import,busybox,["sh"])
 
-rootfs-debian: ready-demo .cache/debian.tar ## the same with a minimal Debian that has python3
+rootfs-debian: ready-demo .cache/packages-debian .cache/debian.tar ## the same with a minimal Debian that has python3
 	@$(call import,debian,["bash"])
 
 # import NAME CMD: unless the image is there already and no older than its recipe
