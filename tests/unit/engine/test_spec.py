@@ -13,7 +13,7 @@ from minicontainer.oci import runtime as oci
 from minicontainer.oci.image import ContainerConfig
 
 ROOT = Account(0, 0, [], "/root")
-ORDINARY = Account(1000, 1000, [10], "/home/u")
+ORDINARY = Account(1000, 1000, [10], "/var/u")
 
 
 def built(config: Config | None = None, host: HostConfig | None = None, account: Account = ROOT) -> oci.Spec:
