@@ -1,8 +1,7 @@
 """``exec``: one more process in a running container.
 
-Without a terminal the process has the caller's own streams and the caller waits for it: nothing is
-between them.  With a terminal a session stands between, as a monitor does for the container, so that
-the process lives on when the caller is killed; so it does detached (``-d``).
+A session (session.py) stands between it and the caller, as a monitor does for the container: no
+descriptor of the caller's gets into the container, and the process lives on when the caller is killed.
 """
 
 from __future__ import annotations
@@ -63,17 +62,8 @@ def configure(engine: Engine, found: Found, options: Options) -> Process:
     )
 
 
-def run(engine: Engine, found: Found, options: Options) -> int:
-    """Start the process on the caller's streams and wait for it; its exit code."""
-    config = configure(engine, found, options)
-    stdin = 0 if options.stdin else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    joined = engine.runtime(found).exec(config, (stdin, 1, 2))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, lambda n, frame: _pass_on(joined.pid, n))
-    return process.wait(joined.pid)
-
-
-def _pass_on(pid: int, number: int) -> None:
+def pass_on(pid: int, number: int) -> None:
+    """Signal the process, which may have ended just now."""
     try:
         process.kill(pid, number)
     except ProcessLookupError:
@@ -102,7 +92,7 @@ def _live(runtime: Runtime, config: Process, options: Options, starter: socket.s
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
         pid = -1
-        session = Session(lambda number: _pass_on(pid, number))
+        session = Session(lambda number: pass_on(pid, number))
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         inner = (null, null, null) if options.tty else session.open_pipes(stdin=options.stdin)
         try:

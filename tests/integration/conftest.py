@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from tests.integration.host import Host
+from tests.integration.host import Host, Ids
 from tests.integration.runner import Runner
 
 TYPE_CHECKING = False
@@ -44,6 +44,14 @@ def busybox_id(installed: Runner) -> str:
     return installed.ok("images", "-q", "--no-trunc", "busybox")
 
 
+@pytest.fixture(scope="session")
+def container_ids(installed: Runner) -> Iterator[Ids]:
+    """The ids of all containers of this run."""
+    watch = Ids(f"{installed.run_root}/locks")
+    yield watch
+    watch.close()
+
+
 @pytest.fixture
 def mc(installed: Runner) -> Runner:
     """The command line."""
@@ -54,17 +62,19 @@ def mc(installed: Runner) -> Runner:
 def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     """Compare the host before and after."""
     mc: Runner = request.getfixturevalue("installed")
-    before = mc.host.look(mc.root, mc.run_root)
+    ids: Ids = request.getfixturevalue("container_ids")
+    before = mc.host.look(ids(), mc.root, mc.run_root)
     images = _index(mc)
+    busybox = request.getfixturevalue("busybox_id")
     yield mc.host
     containers = [name for name in os.listdir(f"{mc.root}/containers") if not name.startswith(".")]
     if containers:
         mc.ok("rm", "-f", *containers)
     if _index(mc) != images:
-        made = set(mc.ok("images", "-q", "--no-trunc").split()) - {request.getfixturevalue("busybox_id")}
+        made = set(mc.ok("images", "-q", "--no-trunc").split()) - {busybox}
         if made:
             mc.ok("rmi", "-f", *made)
-    left = mc.host.settled(before, mc.root, mc.run_root)
+    left = mc.host.settled(before, ids(), mc.root, mc.run_root)
     if left:
         told = "\n".join(f"{kind}:\n  " + "\n  ".join(lines) for kind, lines in left.items())
         pytest.fail(f"the test left something on the host\n{told}", pytrace=False)

@@ -2,13 +2,13 @@
 
 ::
 
-    pytest ── clone3(pid, mount, network namespaces) ──► the host's PID 1: reaps, answers `look`
+    pytest ── clone3(pid, mount, network namespaces) ──► the host's PID 1: reaps, answers
       │                                                       ▲
       └── setns(pid) + fork + setns(mount, network) ──► a command under test ──► monitors, inits
 
 Nothing else runs there, so whatever is left is a leak; and when PID 1 ends, the kernel ends it all.
-Mounts propagate (shared) as on a host that systemd booted.  Control groups are the real host's: a
-group counts as ours unless a process that is not on our host is in it.
+Mounts propagate (shared) as on a host that systemd booted.  Control groups are the real host's: those
+named by the id of a container of ours are ours.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -58,9 +59,12 @@ class Host:
     def popen(self, arguments: list[str], *, terminal: int = -1, **options: Any) -> subprocess.Popen[bytes]:
         """Start a command there; ``terminal`` becomes its controlling one.  Its pid is ours to signal."""
 
+        folder = options.pop("cwd", None) or os.getcwd()
+
         def enter() -> None:
             for kind in ("network", "mount"):
                 namespaces.setns(self.spaces[kind], namespaces.FLAGS[kind])
+            os.chdir(folder)  # a mount namespace is entered at its root
             if terminal >= 0:
                 import fcntl
                 import termios
@@ -86,27 +90,36 @@ class Host:
         """Signal process ``pid``, as numbered there."""
         self.ask(f"kill {pid} {number}")
 
-    def look(self, *folders: str) -> dict[str, list[str]]:
-        """What is to be the same before and after; ``folders`` are the state folders."""
+    def sh(self, command: str) -> str:
+        """The output of a shell command there; it must succeed."""
+        started = self.popen(["sh", "-ec", command], stdout=subprocess.PIPE, env=_environment())
+        out, _ = started.communicate(timeout=30)
+        assert started.returncode == 0, f"{command}: {started.returncode}"
+        return out.decode()
+
+    def look(self, ids: set[str], *folders: str) -> dict[str, list[str]]:
+        """What is to be the same before and after: of the containers ``ids`` and in our ``folders``."""
         found: dict[str, list[str]] = self.ask("look")
         found["files"] = sorted(path for folder in folders for path in _paths(folder))
-        found["groups"] = _groups(self.pid)
+        found["groups"] = _groups(ids)
         return found
 
-    def settled(self, before: dict[str, list[str]], *folders: str) -> dict[str, list[str]]:
+    def settled(self, before: dict[str, list[str]], ids: set[str], *folders: str) -> dict[str, list[str]]:
         """What differs from ``before`` once what is still ending has ended: lines with + and -."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            now = self.look(*folders)
-            differences = {
-                kind: [f"- {line}" for line in before[kind] if line not in now[kind]]
-                + [f"+ {line}" for line in now[kind] if line not in before[kind]]
-                for kind in now
-                if now[kind] != before[kind]
-            }
+            now = self.look(ids, *folders)
+            found = {kind: _differing(kind, before[kind], now[kind]) for kind in now}
+            differences = {kind: lines for kind, lines in found.items() if lines}
             if not differences or time.monotonic() > deadline:
                 return differences
             time.sleep(0.02)
+
+
+def _differing(kind: str, before: list[str], now: list[str]) -> list[str]:
+    # Processes and groups may have been on their way out before.
+    lost = [] if kind in ("processes", "groups") else [f"- {line}" for line in before if line not in now]
+    return lost + [f"+ {line}" for line in now if line not in before]
 
 
 def _open(pid: int | str, kind: str) -> int:
@@ -115,40 +128,53 @@ def _open(pid: int | str, kind: str) -> int:
 
 def _paths(folder: str) -> list[str]:
     return [
-        os.path.join(where, name) for where, folders, names in os.walk(folder) for name in (*folders, *names)
+        os.path.join(where, name)
+        for where, folders, names in os.walk(folder)
+        for name in (*folders, *names)
+        if not name.startswith("lock-")  # one of the 16 that the layers share
     ]
 
 
-def _groups(pid_1: int) -> list[str]:
-    home = os.readlink(f"/proc/{pid_1}/ns/pid")
+class Ids:
+    """The ids of all containers since this was made: their locks are watched (inotify(7))."""
+
+    IN_CREATE = 0x100
+
+    def __init__(self, folder: str) -> None:
+        import ctypes
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.seen: set[str] = set()
+        if libc.inotify_add_watch(self.fd, folder.encode(), self.IN_CREATE) < 0:
+            raise OSError(ctypes.get_errno(), "inotify_add_watch", folder)
+
+    def __call__(self) -> set[str]:
+        """All until now."""
+        try:
+            while events := os.read(self.fd, 1 << 16):
+                while events:
+                    _, _, _, size = struct.unpack_from("iIII", events)
+                    self.seen.add(events[16 : 16 + size].rstrip(b"\0").decode())
+                    events = events[16 + size :]
+        except BlockingIOError:
+            return self.seen
+        return self.seen
+
+    def close(self) -> None:
+        """Watch no more."""
+        os.close(self.fd)
+
+
+def _groups(ids: set[str]) -> list[str]:
     places = {*bound_controllers().values(), "/sys/fs/cgroup/unified"}
     return sorted(
         f"{place}/{GROUPS}/{name}"
         for place in places
         if os.path.isdir(f"{place}/{GROUPS}")
         for name in os.listdir(f"{place}/{GROUPS}")
-        if os.path.isdir(f"{place}/{GROUPS}/{name}") and not _foreign(f"{place}/{GROUPS}/{name}", home)
+        if name in ids
     )
-
-
-def _foreign(group: str, home: str) -> bool:
-    """Whether a process that does not descend from our host is in the group."""
-    try:
-        with open(f"{group}/cgroup.procs") as file:
-            pids = file.read().split()
-        return any(home not in _pid_namespaces(int(pid)) for pid in pids)
-    except OSError:
-        return False  # it is just going
-
-
-def _pid_namespaces(pid: int) -> list[str]:
-    """The pid namespaces of a process and of its ancestors."""
-    found = []
-    while pid > 1:
-        found.append(os.readlink(f"/proc/{pid}/ns/pid"))
-        with open(f"/proc/{pid}/stat") as file:
-            pid = int(file.read().rpartition(")")[2].split()[1])
-    return found
 
 
 # -- in the host's PID 1
@@ -165,6 +191,7 @@ def _be_pid_1(channel: socket.socket) -> None:
         mount.mount("none", "/", None, mount.MS_REC | mount.MS_SHARED)
         os.close(groups)
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True, env=_environment())
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps at once, as any PID 1 should
         channel.send(b"1")
         while question := channel.recv(1 << 12):
             answer = json.dumps(_answer(*question.decode().split())).encode()
@@ -186,7 +213,6 @@ def _answer(question: str, *arguments: str) -> object:
     if question == "parent":
         with open(f"/proc/{arguments[0]}/stat") as file:
             return int(file.read().rpartition(")")[2].split()[1])
-    _reap()
     return {
         "mounts": _lines("/proc/self/mountinfo"),
         "links": sorted(name for _, name in socket.if_nameindex()),
@@ -195,14 +221,6 @@ def _answer(question: str, *arguments: str) -> object:
         "forwarding": _lines(IP_FORWARD),
         "processes": [_described(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"],
     }
-
-
-def _reap() -> None:
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            continue
-    except ChildProcessError:
-        return
 
 
 def _lines(path: str) -> list[str]:

@@ -69,7 +69,7 @@ class Runner:
         timeout: float = TIMEOUT_S,
     ) -> Result:
         """Run a command to its end."""
-        started = self.start(*arguments, env=env)
+        started = self.start(*arguments, env=env, stdin=subprocess.PIPE)
         try:
             out, err = started.communicate(input, timeout)
         except subprocess.TimeoutExpired:
@@ -91,8 +91,9 @@ class Runner:
         wrapper: tuple[str, ...] = (),
         **options: Any,
     ) -> subprocess.Popen[bytes]:
-        """Start a command; all three streams are pipes unless given.  ``wrapper`` goes before it."""
-        streams = {name: options.pop(name, subprocess.PIPE) for name in ("stdin", "stdout", "stderr")}
+        """Start a command; its outputs are pipes unless given.  ``wrapper`` goes before it."""
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        streams.update({name: options.pop(name) for name in streams if name in options})
         return self.host.popen(
             [*wrapper, sys.executable, "-c", PROGRAM, *arguments],
             env={**self.environment, **(env or {})},
@@ -108,7 +109,7 @@ class Runner:
         process = self.start(
             *arguments, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, terminal=slave
         )
-        return Terminal(process, master, slave, before)
+        return Terminal(self, process, master, slave, before)
 
     def state(self, container: str, form: str = "{{.State.Status}} {{.State.ExitCode}}") -> str:
         """What `inspect` says."""
@@ -126,7 +127,10 @@ class Runner:
 class Terminal:
     """The user's side of a terminal."""
 
-    def __init__(self, process: subprocess.Popen[bytes], master: int, slave: int, before: list[Any]) -> None:
+    def __init__(
+        self, runner: Runner, process: subprocess.Popen[bytes], master: int, slave: int, before: list[Any]
+    ) -> None:
+        self.runner = runner
         self.process = process
         self.master = master
         self.slave = slave
@@ -136,6 +140,19 @@ class Terminal:
     def type(self, text: str) -> None:
         """Type; a newline is the Enter key."""
         os.write(self.master, text.replace("\n", "\r").encode())
+
+    def paste(self, text: str) -> None:
+        """Type much: read what comes back meanwhile, as a terminal emulator does."""
+        left = text.encode()
+        os.set_blocking(self.master, False)
+        while left:
+            readable, writable, _ = select.select([self.master], [self.master], [], 10)
+            assert readable or writable, f"nobody reads: {len(left)} bytes are left"
+            if readable:
+                self.seen += os.read(self.master, 1 << 16)
+            if writable:
+                left = left[os.write(self.master, left[:4096]) :]
+        os.set_blocking(self.master, True)
 
     def expect(self, text: str, timeout: float = 10.0) -> str:
         """Read until ``text`` was shown; everything up to and with it, which is then forgotten."""
