@@ -78,15 +78,19 @@ def _exec(engine: Engine, container: str, options: Options, flags: dict[str, Any
 def _execute(engine: Engine, found: Found, options: Options, flags: dict[str, Any]) -> int:
     from minicontainer.engine import exec as execution
 
-    if not options.tty and not flags["detach"]:
-        return execution.run(engine, found, options)
     connection = execution.launch(engine, found, options)
     if flags["detach"]:
         await_start(connection)
         return 0
     from minicontainer.cli.attach import attach
 
+    started: list[int] = []
     outcome = attach(
-        connection.fileno(), tty=options.tty, stdin_open=options.stdin, detach_keys=flags["detach_keys"]
+        connection.fileno(),
+        tty=options.tty,
+        stdin_open=options.stdin,
+        detach_keys=flags["detach_keys"],
+        started=lambda facts: started.append(int(facts["pid"])),
+        kill=lambda number: execution.pass_on(started[0], number) if started else None,
     )
     return outcome.status if outcome.kind == "exited" else 0

@@ -49,10 +49,10 @@ CALLS = {  # (needed, what is lost)
     "pidfd_send_signal": (True, "a container's process cannot be signalled safely"),
     "close_range": (True, "our open files would leak into the container"),
     "openat2": (True, "paths inside an image could lead out of it"),
-    "open_tree": (False, "no mounts by descriptor"),
-    "move_mount": (False, "no mounts by descriptor"),
+    "open_tree": (True, "binds are held by descriptor before the host's tree is left"),
+    "move_mount": (True, "what was held cannot be attached"),
     "fsopen": (False, "whether overlay works is guessed by the file system's type"),
-    "mount_setattr": (False, "no recursively read-only bind mounts, no id-mapped mounts"),
+    "mount_setattr": (True, "no read-only paths: Linux 5.12 is the oldest that runs containers here"),
 }
 CAPABILITIES = {  # what a run needs beyond CAP_SYS_ADMIN, and what is lost without it
     "CAP_SYS_ADMIN": (True, "nothing can be mounted, no namespace made"),

@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+READ_AT_ONCE = 1 << 16
+FOLLOW_INTERVAL = 0.1  # seconds
 LINE_LIMIT = 16 * 1024  # Docker's: longer lines are several entries
 
 
@@ -126,17 +128,20 @@ def follow(path: str, *, tail: int | None, running: Callable[[], bool]) -> Itera
         if tail is not None:
             file.seek(_tail_offset(file.fileno(), tail))
         rest = b""
+        ended = False
         while True:
-            last_round = not running()
-            rest += file.read()
-            *lines, rest = rest.split(b"\n")
+            data = file.read(READ_AT_ONCE)
+            *lines, rest = (rest + data).split(b"\n")
             for line in lines:
                 entry = _decode(decoder, line)
                 if entry is not None:
                     yield entry
-            if last_round:
-                return
-            time.sleep(0.1)
+            if not data:
+                if ended:
+                    return
+                ended = not running()  # what was written before is still to be read
+                if not ended:
+                    time.sleep(FOLLOW_INTERVAL)
 
 
 def _tail_offset(fd: int, count: int) -> int:

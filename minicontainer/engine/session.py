@@ -1,4 +1,4 @@
-"""The streams of one program and the clients attached to them, in one loop around epoll(7).
+"""The streams of one program and the clients attached to them, in one loop around poll(2).
 
 ::
 
@@ -8,8 +8,9 @@
                      │                          └──► log              │
                      └────────────────────────────────────────────────┘
 
-A container's monitor has one session, and so has each ``exec`` with a terminal.  A client that reads
-slowly slows the program, as a full pipe would; a program that does not read stops its clients.
+A container's monitor has one session, and so has each ``exec``.  A client that reads slowly slows the
+program, as a full pipe would; a program that does not read stops its clients.  The loop itself never
+waits for one of them: what it waits for next is worked out anew each time (`_wanted`).
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from __future__ import annotations
 import os
 import select
 import socket
+from contextlib import suppress
 
 from minicontainer.engine import attach
 from minicontainer.errors import MinicontainerError
-from minicontainer.linux import terminal
+from minicontainer.linux import process, terminal
+from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from minicontainer.engine.logs import Writer
 
 BACKLOG = 1 << 20  # bytes a client may be behind
+LAST_READS = 4  # of CHUNK bytes: more than a pipe holds when its writer has ended
 
 
 class Client:
@@ -57,9 +61,7 @@ class Session:
         self.stdin = -1
         self.stdin_queue: list[memoryview] = []
         self.stdin_ended = False
-        self.stdin_watched = False
         self.console = -1
-        self.poll = select.epoll()
 
     def open_pipes(self, *, stdin: bool) -> tuple[int, int, int]:
         """The program's ends of its standard streams; ours are kept.  Without ``stdin``, /dev/null."""
@@ -84,36 +86,59 @@ class Session:
 
     def serve(self, pidfd: int) -> None:
         """Until the process of ``pidfd`` has ended and what it wrote is read."""
-        for fd in self.outputs:
-            self.poll.register(fd, select.EPOLLIN)
-        self.poll.register(pidfd, select.EPOLLIN)
-        if self.listener is not None:
-            self.poll.register(self.listener.fileno(), select.EPOLLIN)
-        ended = False
-        while not ended:
-            for fd, events in self.poll.poll():
-                if fd == pidfd:
-                    ended = True
-                elif self.listener is not None and fd == self.listener.fileno():
-                    self.welcome(self.listener.accept()[0])
-                elif fd in self.outputs and events & ~select.EPOLLOUT:
-                    self._read_output(fd)
-                elif fd == self.stdin:
-                    self._feed()
-                elif fd in self.clients:
-                    self._serve_client(self.clients[fd], events)
-        # The kernel has ended every process of the pid namespace; what they wrote is in the pipes.
+        while True:
+            poll = select.poll()
+            for fd, events in self._wanted(pidfd).items():
+                poll.register(fd, events)
+            ready = dict(poll.poll())
+            for fd, events in ready.items():
+                self._attend(fd, events)
+            if pidfd in ready:
+                break
         for fd in list(self.outputs):
-            while fd in self.outputs and self._read_output(fd):
-                pass
+            for _ in range(LAST_READS):
+                if fd not in self.outputs or not self._read_output(fd):
+                    break
+
+    def _wanted(self, pidfd: int) -> dict[int, int]:
+        """What to wait for, by descriptor.
+
+        Not for a program's output while a client is behind, nor for clients while the program does not
+        read: a closed pipe or socket that nobody wants to use would wake us for ever.
+        """
+        wanted = {pidfd: select.POLLIN}
+        if self.listener is not None:
+            wanted[self.listener.fileno()] = select.POLLIN
+        if all(client.deaf or client.sender.pending <= BACKLOG for client in self.clients.values()):
+            wanted |= dict.fromkeys(self.outputs, select.POLLIN)
+        if self.stdin_queue:
+            wanted[self.stdin] = wanted.get(self.stdin, 0) | select.POLLOUT
+        for fd, client in self.clients.items():
+            events = 0 if self.stdin_queue else select.POLLIN
+            if client.sender.pending and not client.deaf:
+                events |= select.POLLOUT
+            if events:
+                wanted[fd] = events
+        return wanted
+
+    def _attend(self, fd: int, events: int) -> None:
+        """Do what a ready descriptor asks for; it may have been closed since the poll."""
+        if self.listener is not None and fd == self.listener.fileno():
+            self.welcome(self.listener.accept()[0])
+        elif fd in self.clients:
+            self._serve_client(self.clients[fd], events)
+        else:
+            if fd in self.outputs and events & ~select.POLLOUT:
+                self._read_output(fd)
+            if fd == self.stdin and self.stdin_queue:
+                self._feed()
 
     def welcome(self, connection: socket.socket) -> None:
         """Serve one more client."""
         client = Client(connection)
         self.clients[connection.fileno()] = client
-        self.poll.register(connection.fileno(), select.EPOLLIN)
         client.sender.put_frame(attach.started(self.facts))
-        self._flush(client)
+        _flush(client)
 
     def _read_output(self, fd: int) -> bool:
         try:
@@ -129,43 +154,21 @@ class Session:
         if self.log is not None:
             self.log.write(stream, data)
         kind = attach.STDOUT if stream == "stdout" else attach.STDERR
-        for client in list(self.clients.values()):
+        for client in self.clients.values():
             if not client.deaf:
                 client.sender.put(kind, data)
-                self._flush(client)
+                _flush(client)
         return True
 
     def _close_output(self, fd: int) -> None:
         del self.outputs[fd]
-        if fd == self.stdin:
-            # A terminal's master: programs may open the slave again, so it stays open for writing.
-            self.poll.unregister(fd)
-            return
-        self.poll.unregister(fd)
-        os.close(fd)
-
-    def _flush(self, client: Client) -> None:
-        """Send what waits; a client that is gone is sent no more, a slow one is waited for."""
-        try:
-            client.sender.flush()
-            while client.sender.pending > BACKLOG:
-                select.select([], [client.socket], [])
-                client.sender.flush()
-        except OSError:
-            client.deaf = True
-        self._watch(client)
-
-    def _forget(self, client: Client) -> None:
-        fd = client.socket.fileno()
-        if fd in self.clients:
-            del self.clients[fd]
-            self.poll.unregister(fd)
-            client.socket.close()
+        if fd != self.stdin:  # a terminal's master goes on being written to
+            os.close(fd)
 
     def _serve_client(self, client: Client, events: int) -> None:
-        if events & select.EPOLLOUT:
-            self._flush(client)
-        if not events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR):
+        if events & select.POLLOUT:
+            _flush(client)
+        if not events & ~select.POLLOUT:
             return
         try:
             frames = client.decoder.receive(client.socket.fileno())
@@ -178,6 +181,10 @@ class Session:
             self._obey(kind, bytes(payload))
         if client.decoder.ended or any(kind == attach.DETACH for kind, _ in frames):
             self._forget(client)
+
+    def _forget(self, client: Client) -> None:
+        del self.clients[client.socket.fileno()]
+        client.socket.close()
 
     def _obey(self, kind: int, payload: bytes) -> None:
         if kind == attach.STDIN and self.stdin >= 0 and not self.stdin_ended:
@@ -192,72 +199,55 @@ class Session:
             self.kill(attach.read_signal(payload))
 
     def _feed(self) -> None:
-        """Pass on what clients typed; while the program does not read, no client is read either."""
+        """Pass on what clients typed, as far as the program takes it."""
         if self.stdin < 0:
             return
-        while self.stdin_queue:
-            try:
+        try:
+            while self.stdin_queue:
                 count = os.write(self.stdin, self.stdin_queue[0])
-            except BlockingIOError:
-                self._wait_for_reader()
-                return
-            except OSError:
-                self.stdin_queue.clear()
-                self._close_stdin()
-                return
-            rest = self.stdin_queue[0][count:]
-            self.stdin_queue[:1] = [rest] if rest else []
-        self._resume_clients()
-        if self.stdin_ended:
-            self._close_stdin()
-
-    def _wait_for_reader(self) -> None:
-        self._watch_stdin(True)
-        for client in self.clients.values():
-            self._watch(client)
-
-    def _resume_clients(self) -> None:
-        self._watch_stdin(False)
-        for client in self.clients.values():
-            self._watch(client)
-
-    def _watch(self, client: Client) -> None:
-        """A client is read unless the program does not read, and written to while something waits."""
-        events = 0 if self.stdin_watched else select.EPOLLIN
-        if client.sender.pending and not client.deaf:
-            events |= select.EPOLLOUT
-        self.poll.modify(client.socket.fileno(), events)
-
-    def _watch_stdin(self, wanted: bool) -> None:
-        """Be woken when the program reads again.  Only then: a closed pipe would wake us for ever."""
-        if wanted == self.stdin_watched:
+                rest = self.stdin_queue[0][count:]
+                self.stdin_queue[:1] = [rest] if rest else []
+        except BlockingIOError:
             return
-        self.stdin_watched = wanted
-        if self.stdin == self.console:
-            if self.stdin in self.outputs:
-                self.poll.modify(self.stdin, select.EPOLLIN | (select.EPOLLOUT if wanted else 0))
-        elif wanted:
-            self.poll.register(self.stdin, select.EPOLLOUT)
-        else:
-            self.poll.unregister(self.stdin)
+        except OSError:
+            self.stdin_queue.clear()  # the program reads no more
+            self.stdin_ended = True
+        if self.stdin_ended:
+            self._end_stdin()
 
-    def _close_stdin(self) -> None:
+    def _end_stdin(self) -> None:
         if self.stdin == self.console:
             # A terminal has no end of file; its line discipline makes one of this character.
-            if self.stdin_ended:
-                self.stdin_ended = False
+            self.stdin_ended = False
+            with suppress(OSError):  # full, or hung up: then nobody waits for it
                 os.write(self.stdin, b"\x04")
             return
-        self._watch_stdin(False)
         os.close(self.stdin)
         self.stdin = -1
 
     def farewell(self, frame: bytes) -> None:
-        """Send every client its last frame, after all that waits for it, and close."""
-        for client in list(self.clients.values()):
+        """Send every client its last frame, after all that waits for it.
+
+        For those who read slowly a child of this process stays: the container is over.
+        """
+        for client in self.clients.values():
             client.sender.put_frame(frame)
-            drain(client)
-        self.clients.clear()
+            _flush(client)
+        slow = [c for c in self.clients.values() if c.sender.pending and not c.deaf]
+        if slow:
+            because("a client has not read all output yet; the container need not wait for it")
+            if process.fork() == 0:
+                for client in slow:
+                    drain(client)
+                os._exit(0)
+
+
+def _flush(client: Client) -> None:
+    """Send what waits and the socket takes; a client that is gone is sent no more."""
+    try:
+        client.sender.flush()
+    except OSError:
+        client.deaf = True
 
 
 def drain(client: Client) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import ExitStack
 
 import msgspec
 
@@ -242,14 +243,16 @@ class _Creation:
             manager.create()
         with field("linux.resources"):
             manager.apply(self.resources)
-        ours, theirs = sync.pair()
-        listener = sync.listen(self.folder, START_SOCKET)
-        joins = self._open_namespaces()
-        init = Init(
-            self.spec, self.bundle, theirs, listener, self.stdio, _cgroup_mounts(manager), joins,
-            die_with_parent=self.die_with_parent,
-        )  # fmt: skip
-        try:
+        with ExitStack() as opened:
+            ours, theirs = sync.pair()
+            opened.callback(ours.close)
+            opened.callback(theirs.close)
+            listener = opened.enter_context(sync.listen(self.folder, START_SOCKET))
+            joins = self._open_namespaces(opened)
+            init = Init(
+                self.spec, self.bundle, theirs, listener, self.stdio, _cgroup_mounts(manager), joins,
+                die_with_parent=self.die_with_parent,
+            )  # fmt: skip
             pid, fd = self._clone(init, manager, ours, [f for kind, f in joins if kind == "pid"])
             self.undo.append(lambda: _end(pid, fd))
             theirs.close()
@@ -261,10 +264,6 @@ class _Creation:
                 self.prepare(pid)
             self._await_ready(ours, pid)
             return self.kind(self.root, record, fd, manager)
-        finally:
-            ours.close()
-            for _, joined in joins:
-                os.close(joined)
 
     def _claim_id(self) -> None:
         os.makedirs(self.root, 0o711, exist_ok=True)
@@ -274,14 +273,16 @@ class _Creation:
             raise Conflict(f"container id {self.id!r} is already in use") from None
         self.undo.append(lambda: _remove_folder(self.folder))
 
-    def _open_namespaces(self) -> list[tuple[str, int]]:
+    def _open_namespaces(self, opened: ExitStack) -> list[tuple[str, int]]:
         joins = []
         for namespace in self.linux.namespaces:
             if namespace.type not in namespaces.FLAGS:
                 raise InvalidConfig(f"config.json: unknown namespace type {namespace.type!r}")
             if namespace.path:
                 with field(f"linux.namespaces ({namespace.type})"):
-                    joins.append((namespace.type, os.open(namespace.path, os.O_RDONLY | os.O_CLOEXEC)))
+                    fd = os.open(namespace.path, os.O_RDONLY | os.O_CLOEXEC)
+                opened.callback(os.close, fd)
+                joins.append((namespace.type, fd))
         order = list(namespaces.FLAGS)
         return sorted(joins, key=lambda join: order.index(join[0]))
 
@@ -293,15 +294,15 @@ class _Creation:
         for kind in new:
             flags |= namespaces.FLAGS[kind]
         init.joins = [join for join in init.joins if join[0] != "pid"]
-        if pid_namespace:
-            because("the process made next is born in that pid namespace")
-            namespaces.setns(pid_namespace[0], process.CLONE_NEWPID)
         new_time = any(n.type == "time" and not n.path for n in self.linux.namespaces)
-        if new_time:
-            self._new_time_namespace()
         group = manager.clone_fd()
         init.cgroup = None if group is not None else manager
         try:
+            if pid_namespace:
+                because("the process made next is born in that pid namespace")
+                namespaces.setns(pid_namespace[0], process.CLONE_NEWPID)
+            if new_time:
+                self._new_time_namespace()
             pid, fd = process.clone3(flags, group)
             if pid == 0:
                 door.i_am("init")
@@ -362,6 +363,7 @@ class _Creation:
             if kind == "ready":
                 return
             if self.on_console is None:
+                os.close(fds[0])
                 raise InvalidConfig("config.json: process.terminal is set and nobody takes the terminal")
             self.on_console(fds[0])
 

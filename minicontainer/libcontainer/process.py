@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.oci.runtime import Capabilities, Linux, Process
 
+MOST_INTERPRETERS = 6  # the kernel follows five (execve(2), Interpreter scripts)
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -45,6 +46,7 @@ def prepare(config: Process, linux: Linux | None = None) -> str:
     if held is not None:
         _hold(held, now)
     program = find(config)
+    _refuse_own_interpreter(program, config.args[0])
     if config.no_new_privileges:
         prctl.set_no_new_privs()
     return program
@@ -70,10 +72,13 @@ def _domain(name: str) -> int:
 
 
 def _own_streams(config: Process) -> None:
-    """/dev/stdout must open for the program's user: the pipes behind it belong to the monitor."""
+    """/dev/stdout must open for the program's user: the pipe or terminal behind it was made by root.
+
+    A file of the host keeps its owner.
+    """
     for stream in (0, 1, 2):
         status = os.fstat(stream)
-        if status.st_uid != config.user.uid and not _is_null(status):
+        if status.st_uid != config.user.uid and (config.terminal or stat.S_ISFIFO(status.st_mode)):
             try:
                 credentials.fchown(stream, config.user.uid, -1)
             except OSError as error:
@@ -83,10 +88,6 @@ def _own_streams(config: Process) -> None:
                 # that id) can still be used as it is; runc goes on here too.
                 if error.errno not in (errno.EPERM, errno.EROFS, errno.EINVAL):
                     raise
-
-
-def _is_null(status: os.stat_result) -> bool:
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(1, 3)
 
 
 def _cut_bounding(held: Capabilities, now: dict[str, int]) -> None:
@@ -191,6 +192,40 @@ def _check(path: str, name: str) -> None:
         raise CommandNotExecutable(f'exec: "{name}": is a directory')
     if not os.access(path, os.X_OK, effective_ids=True):
         raise CommandNotExecutable(f'exec: "{name}": permission denied')
+
+
+def _refuse_own_interpreter(path: str, name: str) -> None:
+    """An image's ``#!/proc/self/exe`` would start the host's Python, which runs this process, with the
+    image's libraries: and let it open that file (CVE-2019-5736).
+
+    A container that exchanges the file between this look and execve is not caught.
+    """
+    try:
+        own = os.stat("/proc/self/exe")
+    except FileNotFoundError:
+        return  # no /proc, no way to it
+    for _ in range(MOST_INTERPRETERS):
+        found = os.stat(path)
+        if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
+            raise CommandNotExecutable(f'exec: "{name}": leads to the interpreter of the runtime itself')
+        following = _interpreter(path)
+        if following is None or not os.path.exists(following):
+            return
+        path = following
+
+
+def _interpreter(path: str) -> str | None:
+    """What a script's first line names; None for anything but a script."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError:
+        return None  # executable, not readable: the kernel would not read a first line either
+    try:
+        first = os.read(fd, 256).partition(b"\n")[0]
+    finally:
+        os.close(fd)
+    words = first[2:].split(None, 1)
+    return os.fsdecode(words[0]) if first.startswith(b"#!") and words else None
 
 
 def environment(config: Process, home: str | None = None) -> dict[str, str]:

@@ -81,7 +81,7 @@ class Channel:
         return message["type"], fds
 
     def close(self) -> None:
-        """Close this end."""
+        """Close this end; a second time does nothing."""
         self.connection.close()
 
 

@@ -38,9 +38,14 @@ _syscall = libc.syscall
 _syscall.restype = ctypes.c_long
 
 
+# personality(2) may show a 64-bit process a 32-bit machine; its system calls stay what they are.
+_MACHINES = {"i686": "x86_64", "armv8l": "aarch64"} if ctypes.sizeof(ctypes.c_void_p) == 8 else {}
+
+
 def number(name: str) -> int:
     """The number of a system call that is older than the unified table; ENOSYS elsewhere."""
     machine = os.uname().machine
+    machine = _MACHINES.get(machine, machine)
     try:
         return _OLD_NUMBERS[machine][name]
     except KeyError:

@@ -18,7 +18,7 @@ _personality = function("personality", ctypes.c_ulong)
 @step(
     "personality(2)",
     why="show the program another execution domain, such as a 32-bit machine",
-    shell=lambda a: f"setarch --{'32bit' if a['persona'] & PER_LINUX32 else 'uname-2.6'}",
+    shell=lambda a: f"setarch {'linux32' if a['persona'] & PER_LINUX32 else 'linux64'}",
     show={"persona": lambda value: "PER_LINUX32" if value & PER_LINUX32 else "PER_LINUX"},
 )
 def personality(persona: int) -> None:

@@ -23,7 +23,7 @@ CALLS: dict[str, tuple[int, tuple[int | None, ...], str]] = {
     "clone3": (libc.SYS_CLONE3, (None, 0), "5.3"),
     "pidfd_open": (libc.SYS_PIDFD_OPEN, (_BAD, 0), "5.3"),
     "pidfd_send_signal": (libc.SYS_PIDFD_SEND_SIGNAL, (_BAD, 0, None, 0), "5.1"),
-    "close_range": (libc.SYS_CLOSE_RANGE, (2, 1, 0), "5.9"),
+    "close_range": (libc.SYS_CLOSE_RANGE, (0xFFFFFFFF, 0xFFFFFFFF, 4), "5.11"),
     "openat2": (libc.SYS_OPENAT2, (_BAD, None, None, 0), "5.6"),
     "open_tree": (libc.SYS_OPEN_TREE, (_BAD, None, 0x7FFFFFFF), "5.2"),
     "move_mount": (libc.SYS_MOVE_MOUNT, (_BAD, None, _BAD, None, 0x7FFFFFFF), "5.2"),

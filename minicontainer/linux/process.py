@@ -7,7 +7,7 @@ import os
 import signal
 
 from minicontainer.linux.door import constant, flags, plain, quote, step
-from minicontainer.linux.libc import SYS_CLONE3, SYS_CLOSE_RANGE, syscall
+from minicontainer.linux.libc import SYS_CLONE3, SYS_CLOSE_RANGE, check, syscall
 
 CLONE_NEWTIME = 0x00000080
 CLONE_PIDFD = 0x00001000
@@ -85,11 +85,18 @@ def clone3(flags: int, cgroup: int | None = None) -> tuple[int, int]:
     return pid, pidfd.value
 
 
+# Unlike libc.syscall this one keeps the interpreter's lock: a child made while another thread holds
+# it would wait for that thread, which it does not have, for ever.
+_locked_syscall = ctypes.PyDLL(None, use_errno=True).syscall
+_locked_syscall.restype = ctypes.c_long
+
+
 def _clone(args: _CloneArgs) -> int:
     ctypes.pythonapi.PyOS_BeforeFork()
     pid = -1
     try:
-        pid = syscall(SYS_CLONE3, ctypes.byref(args), ctypes.sizeof(args))
+        size = ctypes.c_size_t(ctypes.sizeof(args))
+        pid = check(_locked_syscall(ctypes.c_long(SYS_CLONE3), ctypes.byref(args), size))
     finally:
         if pid == 0:
             ctypes.pythonapi.PyOS_AfterFork_Child()
@@ -164,7 +171,7 @@ def signal_name(number: int) -> str:
 
 
 @step(
-    "waitid(2)",
+    "waitpid(2)",
     why="wait for the process to end, and learn how",
     shell=lambda a: f"wait {a['pid']}",
 )

@@ -46,7 +46,7 @@ def _open_master(path: str) -> int:
 
 
 @step(
-    "TIOCSPTLCK(2const)",
+    "ioctl_tty(2)",
     why="a new slave is locked until its owner lets it be opened",
     shell=lambda a: f"# unlockpt({a['master_fd']})",
 )
@@ -75,7 +75,7 @@ def open_ptmx(path: str = "/dev/ptmx") -> tuple[int, str]:
 
 
 @step(
-    "TIOCGPTPEER(2const)",
+    "ioctl_tty(2)",
     why="open the slave through its master, whatever is mounted where its path leads",
     shell=lambda a: f"# ioctl({a['master_fd']}, TIOCGPTPEER, O_RDWR | O_NOCTTY)",
 )
@@ -85,7 +85,7 @@ def peer(master_fd: int) -> int:
 
 
 @step(
-    "TIOCSCTTY(2const)",
+    "ioctl_tty(2)",
     why="the session's terminal: ^C there signals its foreground processes, closing it hangs up",
     shell=lambda a: f"setsid -c <&{a['fd']}",
 )
@@ -105,7 +105,7 @@ def set_foreground(fd: int, pgid: int) -> None:
 
 
 @step(
-    "TIOCSWINSZ(2const)",
+    "ioctl_tty(2)",
     why="tell programs how large the window is; a change sends them SIGWINCH",
     shell=lambda a: f"stty rows {a['rows']} cols {a['columns']} <&{a['fd']}",
 )
