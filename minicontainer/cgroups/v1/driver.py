@@ -154,11 +154,13 @@ class V1Manager:
         return tree.processes(self._folder("freezer"))
 
     def delete(self) -> None:
-        ours = self.path.startswith(PARENT + "/")
         for folder in reversed(self._folders()):
             tree.remove(folder)
-            if ours:
-                tree.remove_if_empty(folder[: -len(self.path)] + PARENT)
+        if self.path.startswith(PARENT + "/"):
+            for mount in reversed(self._all_mounts()):
+                # Also where the group is gone: whoever removed it may have been killed before this.
+                if os.path.isdir(mount + PARENT):
+                    tree.remove_if_empty(mount + PARENT)
 
     def _settings(self, resources: Resources) -> list[Setting]:
         found: list[Setting] = []
@@ -225,9 +227,13 @@ class V1Manager:
 
     def _folders(self) -> list[str]:
         """The groups that exist, the freezer's first."""
+        return [mount + self.path for mount in self._all_mounts() if os.path.isdir(mount + self.path)]
+
+    def _all_mounts(self) -> list[str]:
+        """Every hierarchy that a group of ours can be in, the freezer's first."""
         mounts = [self.hierarchies.bound["freezer"], *self.hierarchies.bound.values()]
         mounts += [m for m in (self.hierarchies.named.get("systemd"), self.hierarchies.unified) if m]
-        return [m + self.path for m in dict.fromkeys(mounts) if os.path.isdir(m + self.path)]
+        return list(dict.fromkeys(mounts))
 
     def _folder(self, controller: str) -> str:
         return self.hierarchies.bound[controller] + self.path
