@@ -237,7 +237,12 @@ class Engine:
             found = self.load_locked(container_id)
             if found.status.state in ("starting", "running"):
                 raise Conflict(f"container {found.container.name} is already running")
-            return monitor.launch(self, found.container, lock)
+            try:
+                return monitor.launch(self, found.container, lock)
+            except OSError:
+                if found.container.host.auto_remove:
+                    self.discard(found.container)
+                raise
 
     def connect(self, container_id: str) -> socket.socket:
         """A client's socket of a running container.  Raises Conflict if it does not run."""
@@ -322,7 +327,10 @@ class Engine:
                 )
             self._kill_for_removal(found)
         with self.folders.lock(found.container.id):
-            if not os.path.isdir(self.folders.container(found.container.id)):
+            try:
+                # Once more: the monitor may have been killed while it cleaned up.
+                found = self.load_locked(found.container.id)
+            except NotFound:
                 return  # --rm, or another rm, was faster
             self.discard(found.container)
 
@@ -351,32 +359,25 @@ class Engine:
     # -- mending
 
     def recover(self, container_id: str) -> Found:
-        """Give back what a container whose monitor was killed still holds, and say that it ended.
+        """Give back what a container whose monitor is gone still holds, and say how it ended.
 
-        Its program was killed with its monitor: exit code 137.  Raises NotFound.
+        Raises NotFound for one that was to be removed at its end, and now is.
         """
         with self.folders.lock(container_id):
             return self.load_locked(container_id)
 
     def _mend(self, found: Found) -> Found:
         container = found.container
-        self._give_back(container)
-        ended = Status(
-            state="exited",
-            exit_code=137,
-            started=found.status.started,
-            finished=time.time(),
-            error="its monitor was killed",
-        )
+        self.give_back(container)
         if container.host.auto_remove:
             self.discard(container)
             raise NotFound(f"No such container: {container.id}")
+        ended = records.without_monitor(found.status)
         records.save(f"{self.folders.container(container.id)}/status.json", ended)
         return Found(container, ended)
 
-    def _give_back(self, container: Container) -> None:
-        from minicontainer import cgroups
-
+    def give_back(self, container: Container) -> None:
+        """What a container holds besides its folder: processes, control group, runtime state, address."""
         try:
             Runtime.load(container.id, self.folders.runtime).delete(force=True)
         except NotFound:

@@ -24,6 +24,7 @@ import os
 import signal
 import socket
 import time
+from contextlib import suppress
 
 import msgspec
 
@@ -198,16 +199,16 @@ class Monitor:
         os.close(null)
 
     def _fail(self, error: Exception) -> None:
-        self.status = Status(
-            state="created", exit_code=getattr(error, "exit_code", 125), error=str(error),
-        )  # fmt: skip
-        self._give_back()
-        self._save()
-        if self.container.host.auto_remove:
-            self._discard()
-        client = Client(self.starter)
-        client.sender.put_frame(attach.failed(errors.to_wire(error)))
-        drain(client)
+        self.status.exit_code = getattr(error, "exit_code", 125)
+        self.status.error = str(error) or type(error).__name__
+        self.status.pid = 0
+        self.status.started = 0.0
+        try:
+            self._end("created")
+        finally:
+            client = Client(self.starter)
+            client.sender.put_frame(attach.failed(errors.to_wire(error)))
+            drain(client)
 
     # -- the end
 
@@ -220,18 +221,29 @@ class Monitor:
         self.status.oom_killed = self._ran_out_of_memory(code)
         self.status.exit_code = code
         self.status.finished = time.time()
-        self._give_back()
-        self.status.state = "exited"
-        self.status.pid = self.status.monitor = self.status.monitor_start = 0
-        self.status.network = {}
         try:
-            if self.container.host.auto_remove:
-                self._discard()
-            else:
-                self._save()
+            self._end("exited")
         finally:
             # With a full disk the status is lost, but those who are attached still learn it.
             self.session.farewell(attach.exited(code))
+
+    def _end(self, state: str) -> None:
+        """Give everything back; only then is the container over.
+
+        Until that its status claims a monitor: should this one be killed, or fail to give something
+        back, the next command finds the claim untrue and mends (`records.without_monitor`).
+        """
+        with suppress(OSError):  # a full disk loses the exit code to a kill from here on; no more
+            self._save(sync=False)
+        if not self._give_back():
+            return
+        self.status.state = state
+        self.status.pid = self.status.monitor = self.status.monitor_start = 0
+        self.status.network = {}
+        if self.container.host.auto_remove:
+            self._discard()
+        else:
+            self._save()
 
     def _ran_out_of_memory(self, code: int) -> bool:
         """Whether the kernel killed a process of the container for want of memory."""
@@ -250,8 +262,8 @@ class Monitor:
         with self.engine.folders.lock(self.container.id):
             self.engine.discard(self.container)
 
-    def _give_back(self) -> None:
-        """Network, cgroup, runtime state.  Each is tried; what fails is left to `Engine.recover`."""
+    def _give_back(self) -> bool:
+        """Network, cgroup, runtime state; whether all of it went.  Each is tried."""
         actions: list[Callable[[], object]] = []
         if self.network is not None:
             network = self.network
@@ -259,11 +271,16 @@ class Monitor:
         if self.runtime is not None:
             runtime = self.runtime
             actions.append(lambda: runtime.delete(force=True))
+        else:
+            # It failed half-way, and took back what it could.
+            actions.append(lambda: self.engine.give_back(self.container))
+        done = True
         for action in actions:
             try:
                 action()
-            except (OSError, MinicontainerError) as error:
-                self.status.error = f"while cleaning up: {error}"
+            except (OSError, MinicontainerError):
+                done = False
+        return done
 
     def _save(self, *, sync: bool = True) -> None:
         """Not synced while it runs: what a reboot leaves of that is mended anyway."""

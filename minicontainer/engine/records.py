@@ -23,12 +23,18 @@ Locks are taken in this order, and never the other way round: ``containers`` (ma
 taking a name), then a container's own, then the image store's, then the network's.
 
 A container runs if its status says so *and* the monitor named there lives (pid and start time).  If
-the monitor is gone, the status is a lie that `Engine` mends the next time it looks.
+the monitor is gone, the status is a lie that `Engine` mends the next time it looks::
+
+    state                 finished, error    the monitor ended ...           mended to
+    starting, running     neither            while the program ran           exited, 137
+    starting              error              giving back a failed start      created, with the error
+    running               finished           giving back what had ended      exited, with its code
 """
 
 from __future__ import annotations
 
 import os
+import time
 
 import msgspec
 
@@ -178,6 +184,24 @@ def save(path: str, document: msgspec.Struct, *, sync: bool = True) -> None:
 def monitored(status: Status) -> bool:
     """Whether the monitor that the status names is alive."""
     return bool(status.monitor) and start_time(status.monitor) == status.monitor_start
+
+
+def without_monitor(status: Status) -> Status:
+    """What became of a container whose monitor is gone: see the table above."""
+    if status.finished:
+        state, code, error = "exited", status.exit_code, status.error
+    elif status.error:
+        state, code, error = "created", status.exit_code, status.error
+    else:
+        state, code, error = "exited", 137, "its monitor was killed"
+    return Status(
+        state=state,
+        exit_code=code,
+        error=error,
+        oom_killed=status.oom_killed,
+        started=status.started,
+        finished=status.finished or (time.time() if state == "exited" else 0.0),
+    )
 
 
 def _load(path: str, kind: type[T]) -> T:
