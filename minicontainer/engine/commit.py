@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 
+import msgspec
+
+from minicontainer import errors
 from minicontainer.engine.engine import Engine, Found
-from minicontainer.errors import Conflict, NotFound
+from minicontainer.errors import NotFound
 from minicontainer.linux import door, process
 from minicontainer.linux.door import because
 from minicontainer.oci.image import ContainerConfig
@@ -22,9 +26,21 @@ if TYPE_CHECKING:
     from minicontainer.image.model import Image
     from minicontainer.libcontainer.container import Container as Runtime
 
+FROZEN = b"frozen"
+
 
 class Frozen:
-    """The container does not run inside ``with``; nor does it stay frozen if this process dies."""
+    """The container does not run inside ``with``; nor does it stay frozen if this process dies.
+
+    ::
+
+        this process                 the helper
+          │  fork ───────────────────► freezes
+          │◄── "frozen" or {...errors.to_wire} and end of file
+          │  reads the changes         waits
+          │  closes the pipe ─────────► thaws, exits 0      (so does the kernel, if we are killed)
+          │  thaws, if it did not
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -42,11 +58,13 @@ class Frozen:
             _hold(self.runtime, ready_child, release_child)
         os.close(ready_child)
         os.close(release_child)
-        answer = os.read(ready, 1)
-        os.close(ready)
-        if not answer:
+        with os.fdopen(ready, "rb") as answer:
+            said = answer.read()
+        if said != FROZEN:
             self._release()
-            raise Conflict(f"cannot pause container {self.runtime.record.id}: it is ending")
+            if said:
+                raise errors.from_wire(msgspec.json.decode(said))
+            raise errors.MinicontainerError("the process that freezes the container was killed")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -55,25 +73,36 @@ class Frozen:
 
     def _release(self) -> None:
         os.close(self.pipe)
-        process.wait(self.helper)
+        if process.wait(self.helper):
+            because("the process that was to thaw it was killed, or failed")
+            with suppress(FileNotFoundError):  # it has ended
+                self.runtime.cgroup.thaw()
 
 
 def _hold(runtime: Runtime, ready: int, release: int) -> None:
     """The helper's whole life; does not return."""
     door.i_am("freezer")
+    status = 1
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_IGN)
         because("what is committed is one moment's state")
         runtime.cgroup.freeze()
-        try:
-            os.write(ready, b"1")
-            os.read(release, 1)
-        finally:
-            because("it goes on")
-            runtime.cgroup.thaw()
+        os.write(ready, FROZEN)
+        os.close(ready)
+        os.read(release, 1)
+        because("it goes on")
+        runtime.cgroup.thaw()
+        status = 0
+    except OSError as error:
+        _tell(ready, error)
     finally:
-        os._exit(0)
+        os._exit(status)
+
+
+def _tell(ready: int, error: OSError) -> None:
+    with suppress(OSError):  # nobody waits for it any more
+        os.write(ready, msgspec.json.encode(errors.to_wire(error)))
 
 
 def commit(
