@@ -5,7 +5,8 @@
     difference(asked, told)    ─► what either has alone; empty if the story is true
 
 Left out, since they are not the runtime's: whatever a process does after it became another program,
-calls that only ask (PR_GET_...), and the one process that tells the story.
+calls that only ask (PR_GET_...), threads, the spawning of a program (nft, which is a step of its
+own), and the one process that tells the story.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     Asked = tuple[int, str, str]
 
 CALLS = (
-    "mount", "umount2", "pivot_root", "unshare", "clone", "clone3", "fork", "setns", "sethostname", "prctl",
-    "seccomp",
+    "mount", "umount2", "pivot_root", "chroot", "open_tree", "move_mount", "mount_setattr", "fsopen",
+    "fsconfig", "fsmount", "unshare", "setns", "clone", "clone3", "fork", "sethostname", "setdomainname",
+    "prctl", "capset", "seccomp", "setgroups", "setresgid", "setresuid", "personality", "pidfd_send_signal",
 )  # fmt: skip
 STRACE = [
     "strace",
@@ -41,6 +43,8 @@ _UNFINISHED = re.compile(r"(\d+) +(\w+\(.*) <unfinished \.\.\.>")
 _RESUMED = re.compile(r"(\d+) +<\.\.\. \w+ resumed>(.*)")
 # prctl(2) that changes nothing of the process, and malloc's own naming of its memory.
 _ONLY_ASKS = re.compile(r"PR_GET_|PR_CAPBSET_READ|PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET|PR_SET_VMA")
+# clone(2) of a thread, or of what posix_spawn(3) makes: both share our memory.
+_SHARES_MEMORY = re.compile(r"\bCLONE_VM\b")
 
 
 def asked(trace: str) -> Counter[Asked]:
@@ -55,6 +59,8 @@ def asked(trace: str) -> Counter[Asked]:
             # The first execve is strace's own; a later one that succeeds ends what we look at.
             if pid != first and not errno:
                 others.add(pid)
+        elif _SHARES_MEMORY.search(arguments):
+            continue
         elif call in ("clone", "clone3", "vfork") and not narrator:
             narrator = int(result)
         elif call != "prctl" or not _ONLY_ASKS.match(arguments):
