@@ -20,7 +20,7 @@ def command(ctx: click.Context, form: str | None) -> None:
     from minicontainer.engine import host
 
     engine = engine_of(ctx)
-    states = [found.status.state for found in engine.containers()]
+    states = [found.state for found in engine.containers()]
     known = {
         "Containers": len(states),
         "ContainersRunning": states.count("running"),

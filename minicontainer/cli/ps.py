@@ -71,6 +71,8 @@ def command(
         raise UsageError(f"Invalid filter 'status={state}'")
     shown_all = flags["all"] or "status" in wanted or "exited" in wanted
     found = [f for f in engine.containers() if (f.running or shown_all) and _matches(f, wanted, images)]
+    for line in engine.damaged:
+        click.echo(f"minicontainer: {line}", err=True)
     whole = flags["no_trunc"]
     if flags["quiet"]:
         for one in found:
@@ -89,8 +91,8 @@ def _matches(found: Found, wanted: Mapping[str, list[str]], images: set[str]) ->
     tests: dict[str, Callable[[str], bool]] = {
         "id": lambda value: container.id.startswith(value),
         "name": lambda value: value.lstrip("/") in container.name,
-        "status": lambda value: status.state == value,
-        "exited": lambda value: status.state == "exited" and str(status.exit_code) == value,
+        "status": lambda value: found.state == value,
+        "exited": lambda value: found.state == "exited" and str(status.exit_code) == value,
         "network": lambda value: container.host.network_mode == value,
         "ancestor": lambda value: container.image_id in images,
         "label": lambda value: value in labels or value in {f"{k}={v}" for k, v in labels.items()},
@@ -103,9 +105,9 @@ def state_text(found: Found, now: float) -> str:
     status = found.status
     if found.running:
         return f"Up {ago(now - status.started)}"
-    if status.state == "exited":
+    if found.state == "exited":
         return f"Exited ({status.exit_code}) {ago(now - status.finished)} ago"
-    return status.state.capitalize()
+    return found.state.capitalize()
 
 
 def _row(engine: Engine, found: Found, whole: bool) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def _row(engine: Engine, found: Found, whole: bool) -> dict[str, Any]:
         "CreatedAt": time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(container.created)),
         "RunningFor": f"{ago(now - container.created)} ago",
         "Status": state_text(found, now),
-        "State": found.status.state,
+        "State": found.state,
         "Ports": "",
         "Names": container.name,
         "Labels": ",".join(f"{key}={value}" for key, value in labels.items()),

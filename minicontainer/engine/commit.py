@@ -121,7 +121,7 @@ def commit(
     disk; nothing is left then.
     """
     container_id = engine.resolve(text)
-    with engine.folders.lock(container_id):
+    with engine.folders.container_lock(container_id):
         try:
             found = engine.load_locked(container_id)
         except NotFound:

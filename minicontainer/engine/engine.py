@@ -18,7 +18,7 @@ from contextlib import suppress
 from minicontainer import cgroups
 from minicontainer.engine import defaults, names, records, spec
 from minicontainer.engine.records import Container, Folders, HostConfig, Status
-from minicontainer.errors import Conflict, MinicontainerError, NotFound
+from minicontainer.errors import Conflict, CorruptData, MinicontainerError, NotFound
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.state import start_time
 from minicontainer.storage import driver as storage_driver
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ROOT = "/var/lib/minicontainer"
 DEFAULT_RUN = "/run/minicontainer"
+RETRY = 0.2  # seconds
 STOP_TIMEOUT = 10.0  # seconds between the stop signal and SIGKILL, as docker stop
 
 
@@ -43,6 +44,11 @@ class Found:
     """A container with its status, as `Engine.find` and `Engine.containers` give it."""
 
     __slots__ = ("container", "status")
+
+    @property
+    def state(self) -> str:
+        """created, running or exited: one that is only being started is created, to a user."""
+        return "created" if self.status.state == "starting" else self.status.state
 
     def __init__(self, container: Container, status: Status) -> None:
         self.container = container
@@ -63,6 +69,7 @@ class Engine:
         self.storage = storage
         self._images: ImageStore | None = None
         self._drivers: dict[str | None, Driver] = {}
+        self.damaged: list[str] = []
 
     # -- the parts
 
@@ -95,13 +102,19 @@ class Engine:
         return [name for name in os.listdir(self.folders.containers) if not name.startswith(".")]
 
     def containers(self) -> list[Found]:
-        """All containers, the newest first; those whose monitor died are mended on the way."""
+        """All containers, the newest first; those whose monitor died are mended on the way.
+
+        What is wrong with one whose files are damaged is in ``damaged`` afterwards.
+        """
         found = []
+        self.damaged = []
         for container_id in self.ids():
             try:
                 found.append(self.load(container_id))
             except NotFound:
                 continue  # removed since the folder was listed
+            except CorruptData as error:
+                self.damaged.append(f"{error}; `minicontainer rm -f {container_id[:12]}` removes it")
         return sorted(found, key=lambda f: f.container.created, reverse=True)
 
     def load(self, container_id: str) -> Found:
@@ -127,7 +140,7 @@ class Engine:
         if not text:
             raise NotFound("invalid container name or ID: value is empty")
         link = f"{self.folders.names}/{text}"
-        if "/" not in text and os.path.lexists(link) and os.path.exists(link):
+        if "/" not in text and os.path.islink(link) and os.path.exists(link):
             return os.path.basename(os.readlink(link))
         matches = [i for i in self.ids() if i.startswith(text)]
         if text in matches:
@@ -184,7 +197,7 @@ class Engine:
         try:
             driver.prepare(folder, container.chain)
             os.makedirs(f"{folder}/rootfs", 0o755, exist_ok=True)
-            with self.folders.lock("containers"):
+            with self.folders.lock():
                 self._name(container)
                 # With --rm nothing is meant to outlive a crash.
                 records.save(f"{folder}/container.json", container, sync=not container.host.auto_remove)
@@ -218,7 +231,7 @@ class Engine:
 
     def _refuse_taken(self, name: str) -> None:
         if self._taken(name):
-            owner = os.path.basename(os.readlink(f"{self.folders.names}/{name}"))
+            owner = self._owner(name)
             raise Conflict(
                 f'Conflict. The container name "/{name}" is already in use by container "{owner}". '
                 "You have to remove (or rename) that container to be able to reuse that name."
@@ -233,7 +246,7 @@ class Engine:
         """
         from minicontainer.engine import monitor
 
-        with self.folders.lock(container_id) as lock:
+        with self.folders.container_lock(container_id) as lock:
             found = self.load_locked(container_id)
             if found.status.state in ("starting", "running"):
                 raise Conflict(f"container {found.container.name} is already running")
@@ -265,7 +278,13 @@ class Engine:
 
     def containers_of(self, image_id: str) -> list[str]:
         """The ids of the containers made of an image."""
-        return [f.container.id for f in self.containers() if f.container.image_id == image_id]
+        # Read, not loaded: who asks may hold the image store's lock, and mending takes locks before that.
+        users = []
+        for container_id in self.ids():
+            with suppress(NotFound, CorruptData):
+                if self.read(container_id).container.image_id == image_id:
+                    users.append(container_id)
+        return users
 
     def runtime(self, found: Found) -> Runtime:
         """libcontainer's side of a running container.  Raises Conflict if it does not run."""
@@ -318,34 +337,56 @@ class Engine:
 
     def remove(self, text: str, *, force: bool = False) -> None:
         """Remove a container; ``force`` kills a running one first.  Raises NotFound, Conflict."""
-        found = self.find(text)
-        if found.status.state in ("starting", "running"):
+        container_id = self.resolve(text)
+        try:
+            while not self._removed(container_id, force=force):
+                continue
+        except NotFound:
+            return  # --rm, or another rm, was faster
+        except CorruptData:
             if not force:
-                raise Conflict(
-                    f"You cannot remove a running container {found.container.id}. "
-                    "Stop the container before attempting removal or force remove"
-                )
-            self._kill_for_removal(found)
-        with self.folders.lock(found.container.id):
-            try:
-                # Once more: the monitor may have been killed while it cleaned up.
-                found = self.load_locked(found.container.id)
-            except NotFound:
-                return  # --rm, or another rm, was faster
-            self.discard(found.container)
+                raise
+            with self.folders.container_lock(container_id):
+                self._remove_damaged(container_id)
 
-    def _kill_for_removal(self, found: Found) -> None:
-        self.signal(found.container.id, signal.SIGKILL)
-        self.wait(found, -1)
+    def _removed(self, container_id: str, *, force: bool) -> bool:
+        """Remove it if it does not run; else kill it, if ``force`` allows that."""
+        with self.folders.container_lock(container_id):
+            found = self.load_locked(container_id)
+            if found.status.state not in ("starting", "running"):
+                self.discard(found.container)
+                return True
+        if not force:
+            raise Conflict(
+                f"You cannot remove a running container {container_id}. "
+                "Stop the container before attempting removal or force remove"
+            )
+        self.signal(container_id, signal.SIGKILL)
+        self.wait(found, RETRY)  # one that is only being started has no process to kill yet
+        return False
+
+    def _remove_damaged(self, container_id: str) -> None:
+        """Remove a container of which only the id is known."""
+        names = [n for n in os.listdir(self.folders.names) if self._owner(n) == container_id]
+        config = records.Config()
+        host = HostConfig()
+        stand_in = Container(container_id, names[0] if names else "", 0.0, "", [], "", config, host)
+        self.give_back(stand_in)
+        self.discard(stand_in)
+
+    def _owner(self, name: str) -> str:
+        """The id that a name was given to."""
+        return os.path.basename(os.readlink(f"{self.folders.names}/{name}"))
 
     def discard(self, container: Container) -> None:
         """Remove a stopped container's folder, name and lock: out of sight first, then for good."""
         away, fd = temporary.new_folder(self.folders.containers)
         try:
-            os.rename(self.folders.container(container.id), f"{away}/container")
+            # The name first: while its container is there, nobody else can take it.
             link = f"{self.folders.names}/{container.name}"
-            if os.path.lexists(link) and os.path.basename(os.readlink(link)) == container.id:
+            if os.path.islink(link) and self._owner(container.name) == container.id:
                 os.unlink(link)
+            os.rename(self.folders.container(container.id), f"{away}/container")
             self.driver(container.driver).remove(f"{away}/container")
         finally:
             remove_tree(away)
@@ -363,7 +404,7 @@ class Engine:
 
         Raises NotFound for one that was to be removed at its end, and now is.
         """
-        with self.folders.lock(container_id):
+        with self.folders.container_lock(container_id):
             return self.load_locked(container_id)
 
     def _mend(self, found: Found) -> Found:

@@ -52,7 +52,7 @@ def state(found: Found) -> dict[str, Any]:
     """The part ``State``."""
     status = found.status
     return {
-        "Status": status.state,
+        "Status": found.state,
         "Running": found.running,
         "Paused": False,
         "Restarting": False,

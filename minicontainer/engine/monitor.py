@@ -56,12 +56,15 @@ BOUND_FILES = ("hostname", "hosts", "resolv.conf")
 class Monitor:
     """The life of one container, seen from its monitor."""
 
-    def __init__(self, engine: Engine, container: records.Container, client: socket.socket) -> None:
+    def __init__(
+        self, engine: Engine, container: records.Container, client: socket.socket, lock: files.Lock
+    ) -> None:
         self.engine = engine
         self.container = container
         self.folder = engine.folders.container(container.id)
         self.status = Status()
         self.starter = client
+        self.lock = lock
         self.session = Session(self._signal)
         self.runtime: Runtime | None = None
         self.network: BridgeNetwork | None = None
@@ -105,6 +108,7 @@ class Monitor:
         self.status.monitor_start = start_time(os.getpid()) or 0
         self.status.state = "starting"
         self._save(sync=False)
+        self.lock.release()
         rootfs = f"{self.folder}/rootfs"
         self.engine.driver(self.container.driver).mount(self.folder, self.container.chain, rootfs)
         self._configure(rootfs)
@@ -199,6 +203,7 @@ class Monitor:
         os.close(null)
 
     def _fail(self, error: Exception) -> None:
+        self.lock.release()
         self.status.exit_code = getattr(error, "exit_code", 125)
         self.status.error = str(error) or type(error).__name__
         self.status.pid = 0
@@ -259,7 +264,7 @@ class Monitor:
         if os.path.ismount(rootfs):
             because("nothing may be mounted in a folder that is to be removed")
             mount.umount2(rootfs, mount.MNT_DETACH)
-        with self.engine.folders.lock(self.container.id):
+        with self.engine.folders.container_lock(self.container.id):
             self.engine.discard(self.container)
 
     def _give_back(self) -> bool:
@@ -290,16 +295,16 @@ class Monitor:
 def launch(engine: Engine, container: records.Container, lock: files.Lock) -> tuple[int, socket.socket]:
     """Fork the monitor of ``container``; its process id, and the first client's end of a socket.
 
-    ``lock`` is the container's, which the caller holds and the monitor must not go on holding.
+    ``lock`` is the container's.  Both processes hold it now, until the caller has left it and the
+    monitor has written that it starts the container: nobody sees it as one that may be removed.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     because("a monitor for this container, which outlives this command")
     pid = process.fork()
     if pid == 0:
-        lock.release()
         ours.close()
         door.i_am("monitor")
-        Monitor(engine, container, theirs).run()
+        Monitor(engine, container, theirs, lock).run()
     theirs.close()
     return pid, ours
 

@@ -12,7 +12,7 @@
                 hosts hostname resolv.conf   bound into the container
                 log.json               what the program wrote (logs.py)
                 ...                    the writable layer, as the storage driver lays it out
-            .new-<id>/                 being made; renamed to <id> when it is whole
+            .tmp-*/                    being made, renamed to <id> when it is whole; or being removed
             .names/<name>              symbolic link to ../<id>: a name is taken exactly once
     RUN/                               a reboot may forget it
         runtime/<id>/                  libcontainer's state
@@ -161,9 +161,30 @@ class Folders:
         """A container's own folder, which is its bundle."""
         return f"{self.containers}/{container_id}"
 
-    def lock(self, name: str) -> files.Lock:
-        """The lock of a container, or ``containers``."""
-        return files.Lock(f"{self.locks}/{name}")
+    def lock(self) -> files.Lock:
+        """The lock ``containers``."""
+        return files.Lock(f"{self.locks}/containers")
+
+    def container_lock(self, container_id: str) -> ContainerLock:
+        """A container's own."""
+        return ContainerLock(f"{self.locks}/{container_id}", self.container(container_id))
+
+
+class ContainerLock(files.Lock):
+    """A container's lock, whose file goes with the container.
+
+    Who waited for it, and finds the container gone, has the lock of nothing.
+    """
+
+    def __init__(self, path: str, folder: str) -> None:
+        super().__init__(path)
+        self.folder = folder
+
+    def release(self) -> None:
+        """Give the lock back, and remove its file if the container is gone."""
+        if self.fd >= 0 and not os.path.isdir(self.folder) and os.path.lexists(self.path):
+            os.unlink(self.path)
+        super().release()
 
 
 def load_container(folder: str) -> Container:

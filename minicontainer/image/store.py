@@ -182,6 +182,7 @@ class ImageStore:
 
         name = self._new_name(reference)
         config = instructions.apply(oci.ContainerConfig(), changes or [])
+        self.sweep()
         with self._room(), BlobWriter(self.layout.blobs) as blob:
             layer, diff_id = receive(stream, blob, self.driver, progress)
             now = timestamp()
@@ -219,6 +220,7 @@ class ImageStore:
         name = self._new_name(reference)
         base = config or (parent.config if parent is not None else oci.ContainerConfig())
         config = dockerfile.apply(base, instructions or [])
+        self.sweep()
         with self._room(), BlobWriter(self.layout.blobs) as blob:
             count, size = write_layer(changes, blob)
             diff_id = blob.finish()
@@ -282,6 +284,7 @@ class ImageStore:
         """
         from minicontainer.image.removal import remove
 
+        self.sweep()
         return remove(self, text, force=force, containers=in_use)
 
     def sweep(self) -> list[str]:

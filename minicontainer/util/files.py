@@ -1,10 +1,10 @@
 """Atomic files and locks.
 
 A file is written under a temporary name, synced, and renamed: a reader sees the old content or the
-new, and a crash leaves at most one ``.tmp-*`` file, which `sweep` removes.
+new, and a crash leaves at most one ``.tmp-*`` file.
 
 Locks are flock(2): the kernel gives them back when the holder dies, whatever killed it.  The order
-in which the engine takes them is written in engine/state.py.
+in which the engine takes them is written in engine/records.py.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ class Lock:
         return True
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Give the lock back; once is enough."""
         fd, self.fd = self.fd, -1
-        os.close(fd)
+        if fd >= 0:
+            os.close(fd)
