@@ -18,6 +18,7 @@ from minicontainer.libcontainer.rootfs import CgroupMount, Rootfs, field
 from minicontainer.libcontainer.sync import Channel
 from minicontainer.linux import (
     credentials,
+    file,
     mount,
     namespaces,
     netdevice,
@@ -185,7 +186,7 @@ def open_terminal(config: Process) -> int:
 
 
 def _bind_console() -> None:
-    os.close(os.open("/dev/console", os.O_CREAT | os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC, 0o600))
+    file.create("/dev/console", 0o600)
     because("programs that write to the console write to this terminal")
     mount.mount(os.ttyname(0), "/dev/console", None, mount.MS_BIND)
 

@@ -26,7 +26,7 @@ import stat
 from minicontainer.errors import InvalidConfig
 from minicontainer.libcontainer import mounts
 from minicontainer.libcontainer.mounts import Options
-from minicontainer.linux import control, device
+from minicontainer.linux import control, credentials, device, file
 from minicontainer.linux import mount as m
 from minicontainer.linux import mountfd as fd
 from minicontainer.linux.door import because
@@ -234,7 +234,7 @@ class Rootfs:
         m.mount("tmpfs", target, "tmpfs", options.flags & ~m.MS_RDONLY, "mode=755")
         for hierarchy in self.hierarchies:
             folder = f"{target}/{hierarchy.name}"
-            os.mkdir(folder, 0o755)
+            file.mkdir(folder)
             because(WHY["cgroup2"])
             m.mount("cgroup", folder, hierarchy.fstype, options.flags, hierarchy.options or None)
         if options.flags & m.MS_RDONLY:
@@ -244,14 +244,17 @@ class Rootfs:
     def _make_devices(self) -> None:
         if not any(mount.destination.rstrip("/") == "/dev" for mount in self.spec.mounts):
             return
+        because("the modes of device nodes are as they are written")
+        usual = credentials.umask(0)
         for index, node in enumerate(self.devices):
             with field(f"linux.devices[{index}] ({node.path})"):
                 self._make_device(node)
+        credentials.umask(usual)
         for path, link in DEVICE_LINKS:
             if not os.path.lexists(path):
-                os.symlink(link, path)
+                file.symlink(link, path)
         if os.path.lexists("/dev/pts/ptmx") and not os.path.lexists("/dev/ptmx"):
-            os.symlink("pts/ptmx", "/dev/ptmx")
+            file.symlink("pts/ptmx", "/dev/ptmx")
 
     def _make_device(self, node: Device) -> None:
         path = _inside(node.path)
@@ -263,7 +266,8 @@ class Rootfs:
         _make_folder(os.path.dirname(path))
         mode = device.TYPES[node.type] | (0o666 if node.file_mode is None else node.file_mode & 0o7777)
         device.mknod(path, mode, node.major, node.minor)
-        os.chown(path, node.uid or 0, node.gid or 0)
+        if node.uid or node.gid:
+            file.chown(path, node.uid or 0, node.gid or 0)
 
     def protect(self) -> None:
         """Step 6: read-only and masked paths (config-linux.md), and the root's own mount."""
@@ -358,10 +362,13 @@ def _inside(destination: str) -> str:
 
 
 def _make_folder(path: str) -> None:
-    os.makedirs(path, 0o755, exist_ok=True)
+    """Make ``path`` and what is missing above it."""
+    if not os.path.isdir(path):
+        _make_folder(os.path.dirname(path))
+        file.mkdir(path)
 
 
 def _make_file(path: str) -> None:
     _make_folder(os.path.dirname(path))
     if not os.path.exists(path):
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        file.create(path)

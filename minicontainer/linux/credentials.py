@@ -46,9 +46,9 @@ def setresuid(uid: int) -> None:
     shell=lambda a: f"umask {a['mask']:04o}",
     show={"mask": lambda value: f"{value:04o}"},
 )
-def umask(mask: int) -> None:
-    """Set the file mode creation mask."""
-    os.umask(mask)
+def umask(mask: int) -> int:
+    """Set the file mode creation mask; what it was."""
+    return os.umask(mask)
 
 
 @step(

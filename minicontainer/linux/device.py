@@ -24,6 +24,5 @@ def _letter(mode: int) -> str:
     show={"mode": lambda value: f"{stat.S_IMODE(value):04o} {_letter(value)}"},
 )
 def mknod(path: str | bytes, mode: int, major: int = 0, minor: int = 0, dir_fd: int | None = None) -> None:
-    """Make a node of the type and permissions in ``mode``, whatever the umask says."""
+    """Make a node of the type and permissions in ``mode``, less the umask."""
     os.mknod(path, mode, os.makedev(major, minor), dir_fd=dir_fd)
-    os.chmod(path, stat.S_IMODE(mode), dir_fd=dir_fd)
