@@ -115,7 +115,7 @@ def test_wait_gives_the_code_of_a_shell(end: object, code: int) -> None:
 def test_wait_for_what_is_no_child() -> None:
     with pytest.raises(ChildProcessError) as caught:
         process.wait(1)
-    assert caught.value.step["man"] == "waitid(2)"  # type: ignore[attr-defined]
+    assert caught.value.step["man"] == "waitpid(2)"  # type: ignore[attr-defined]
 
 
 def test_setsid_and_setpgid() -> None:
