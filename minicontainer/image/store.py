@@ -270,7 +270,8 @@ class ImageStore:
             entry.platform = oci.Platform(document.architecture, document.os, document.variant)
             entries = files.tag(self.layout.read_index(), entry, name)
             self.layout.write_index(entries)
-        return self._image(entry.digest, entries)
+            # Without the lock, another process may have removed it again.
+            return self._image(entry.digest, entries)
 
     # Removing
 

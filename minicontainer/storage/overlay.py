@@ -185,7 +185,9 @@ def _mount_by_fsconfig(folder: str, lowers: list[str], target: str) -> bool:
         try:
             configure(context, folder, lowers)
         except OSError as error:
-            if error.errno == errno.EINVAL and error.filename == "lowerdir+":
+            # Linux 6.5 and 6.6 refuse lowerdir+; older ones take options for one text, as mount(2)
+            # does, and refuse whatever makes that longer than a page, or the whole.
+            if error.errno == errno.EINVAL:
                 return False
             raise
         mount = mountfd.fsmount(context)

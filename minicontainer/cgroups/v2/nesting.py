@@ -73,8 +73,10 @@ def entry(folder: str) -> str:
     """The group below which a new process of the container can be put: itself, unless it hands down.
 
     A container that runs systemd or an engine has moved its own processes to a leaf, and the group
-    that we made takes no process any more (EBUSY): a new one then joins those (runc #2356).
+    that we made takes no process any more (EBUSY): a new one then joins those (runc #2356), the leaf's
+    first, for other groups may be containers of its own.
     """
     if not tree.text(f"{folder}/cgroup.subtree_control"):
         return folder
-    return next((group for group in tree.groups(folder)[1:] if tree.own_processes(group)), folder)
+    candidates = [f"{folder}/{LEAF}", *tree.groups(folder)[1:]]
+    return next((group for group in candidates if tree.own_processes(group)), folder)

@@ -185,7 +185,10 @@ def fill(root: str) -> None:
     os.chmod(top + b"/suid", 0o6755)
     write(top + b"/capable", b"#!")
     os.setxattr(top + b"/capable", "security.capability", CAPABILITY)
-    os.setxattr(top + b"/plain", "user.note", b"\x00\xffbinary\n")
+    try:
+        os.setxattr(top + b"/plain", "user.note", b"\x00\xffbinary\n")
+    except OSError:  # tmpfs before Linux 6.6 has the other kinds only
+        os.setxattr(top + b"/plain", "trusted.note", b"\x00\xffbinary\n")
     os.mkfifo(top + b"/fifo", 0o640)
     os.mkdir(top + b"/sticky")
     os.chmod(top + b"/sticky", 0o1777)
