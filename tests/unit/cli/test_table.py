@@ -79,7 +79,7 @@ def test_ids_and_commands() -> None:
     assert table.command_text(["sleep", "60"]) == '"sleep 60"'
     assert table.command_text(["sh", "-c", "echo a long line"]) == '"sh -c \'echo a long …"'
     assert table.command_text(["sh", "-c", "echo a long line"], whole=True) == "\"sh -c 'echo a long line'\""
-    assert table.command_text(["sh", "-c", 'a "b"\n']) == "\"sh -c 'a \\\"b\\\"\\n'\""
+    assert table.command_text(["sh", "-c", 'a "b"\n']) == '"sh -c \'a \\"b\\"\\n\'"'
     assert table.ellipsis("a" * 20, 20) == "a" * 20
     assert table.ellipsis("a" * 21, 20) == "a" * 19 + "…"
 
