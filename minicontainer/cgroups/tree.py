@@ -115,6 +115,11 @@ def remove(folder: str) -> None:
 
 def remove_if_empty(folder: str) -> None:
     """rmdir the shared parent, unless another container still needs it."""
+    try:
+        if os.stat(folder).st_nlink > 2:
+            return  # itself, its name, and one for each group in it
+    except FileNotFoundError:
+        return
     because("the last container's group is gone")
     try:
         remove_group(folder)

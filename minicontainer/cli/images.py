@@ -40,12 +40,15 @@ DEFAULT = ("Repository", "Tag", "ID", "CreatedSince", "Size")
 def command(ctx: click.Context, /, repository: str | None, form: str | None, **flags: bool) -> None:
     """Print a line for each reference, the newest image first."""
     whole = flags["no_trunc"]
+    store = engine_of(ctx).images
     rows = [
         row
-        for image in engine_of(ctx).images.images()
+        for image in store.images()
         for row in _rows(image, whole)
         if repository in (None, row["Repository"], f"{row['Repository']}:{row['Tag']}")
     ]
+    for line in store.damaged:
+        click.echo(f"minicontainer: {line}", err=True)
     if flags["quiet"]:
         for number in dict.fromkeys(row["ID"] for row in rows):
             click.echo(number)

@@ -69,5 +69,5 @@ def _document(engine: Engine, name: str, kind: str) -> dict[str, Any]:
                 raise
     try:
         return inspect.image(engine.images.resolve(name), engine.driver().name)
-    except NotFound:
+    except (NotFound, UsageError):
         raise NotFound(f"no such {kind or 'object'}: {name}") from None

@@ -112,10 +112,6 @@ def main() -> NoReturn:
 
     gc.set_threshold(50_000)
     _open_missing_streams()
-    if os.environ.get(FAULT):
-        from minicontainer.linux import faults
-
-        faults.install_from_environment()
     status = run(sys.argv[1:])
     # Nothing is left to do: taking the modules apart one by one would only take time.
     os._exit(status)
@@ -128,6 +124,10 @@ def run(arguments: list[str]) -> int:
         stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
     told = _Told()
     try:
+        if os.environ.get(FAULT):
+            from minicontainer.linux import faults
+
+            faults.install_from_environment()
         status = _invoke(arguments, told)
         sys.stdout.flush()
     except (KeyboardInterrupt, click.Abort) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import msgspec
 
@@ -128,7 +128,9 @@ def commit(
             raise NotFound(f"No such container: {text}") from None
         if not (pause and found.running):
             return _commit(engine, found, reference, author, message, instructions)
-        with Frozen(engine.runtime(found)):
+        with ExitStack() as stack:
+            with suppress(FileNotFoundError, ProcessLookupError):  # it ends just now: nothing to freeze
+                stack.enter_context(Frozen(engine.runtime(found)))
             return _commit(engine, found, reference, author, message, instructions)
 
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from minicontainer import cgroups
 from minicontainer.engine import defaults, names, records, spec
 from minicontainer.engine.records import Container, Folders, HostConfig, Status
-from minicontainer.errors import Conflict, CorruptData, MinicontainerError, NotFound
+from minicontainer.errors import Conflict, CorruptData, MinicontainerError, NotFound, Unsupported
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.state import start_time
 from minicontainer.storage import driver as storage_driver
@@ -176,6 +176,8 @@ class Engine:
         when the name is taken, Unsupported for a limit that this host cannot enforce, UsageError
         without a program to run; nothing is made then.
         """
+        if os.geteuid() != 0:
+            raise Unsupported("containers need root: try sudo (`minicontainer doctor` says what else)")
         defaults.merge(container.config, image.config)
         spec.capability_list(container.host)
         container.id = container.id or names.random_id()
@@ -232,6 +234,9 @@ class Engine:
     def _refuse_taken(self, name: str) -> None:
         if self._taken(name):
             owner = self._owner(name)
+            with suppress(CorruptData, NotFound):
+                self.load(owner)  # one with --rm whose monitor was killed goes now
+        if self._taken(name):
             raise Conflict(
                 f'Conflict. The container name "/{name}" is already in use by container "{owner}". '
                 "You have to remove (or rename) that container to be able to reuse that name."
@@ -303,22 +308,24 @@ class Engine:
 
     def signal(self, container_id: str, number: int) -> None:
         """Pass a signal on to a program that may have ended just now."""
-        with suppress(MinicontainerError):
+        try:
             Runtime.load(container_id, self.folders.runtime).kill(number)
+        except NotFound:
+            # Not made yet, or somebody removed /run's part of it: the group is known by its name.
+            if number == signal.SIGKILL:
+                cgroups.manager(f"/minicontainer/{container_id}").kill()
+        except MinicontainerError:
+            return  # it has ended
 
     def stop(self, text: str, timeout: float = STOP_TIMEOUT, number: int | None = None) -> None:
         """Ask a container's program to end, and kill it after ``timeout`` seconds (< 0: never)."""
         found = self.find(text)
         if not found.running:
             return
-        self.runtime(found).kill(number or _stop_signal(found.container))
-        if self.wait(found, timeout):
-            return
-        try:
-            self.runtime(found).kill(signal.SIGKILL)
-        except MinicontainerError:
-            return  # it ended just now
-        self.wait(found, -1)
+        self.signal(found.container.id, number or _stop_signal(found.container))
+        if not self.wait(found, timeout):
+            self.signal(found.container.id, signal.SIGKILL)
+            self.wait(found, -1)
 
     def wait(self, found: Found, timeout: float) -> bool:
         """Until the container has ended and is cleaned up; False after ``timeout`` seconds (< 0: never)."""

@@ -7,7 +7,6 @@ descriptor of the caller's gets into the container, and the process lives on whe
 from __future__ import annotations
 
 import os
-import signal
 import socket
 
 import msgspec
@@ -15,11 +14,11 @@ import msgspec
 from minicontainer import errors
 from minicontainer.engine import attach, spec
 from minicontainer.engine.engine import Engine, Found
-from minicontainer.engine.session import Client, Session, drain
-from minicontainer.errors import MinicontainerError
+from minicontainer.engine.session import Client, Session, drain, leave_caller
+from minicontainer.errors import Conflict, MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.user import lookup
-from minicontainer.linux import door, mount, pidfd, process
+from minicontainer.linux import door, pidfd, process
 from minicontainer.linux.door import because
 from minicontainer.oci.runtime import Process, User, load_spec
 from minicontainer.util import files
@@ -43,7 +42,10 @@ def configure(engine: Engine, found: Found, options: Options) -> Process:
     assert document.process is not None
     own = document.process
     # A magic link: the container's root as its init sees it, whatever its image has in /proc.
-    root = os.open(f"/proc/{found.status.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        root = os.open(f"/proc/{found.status.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, ProcessLookupError):
+        raise Conflict(f"container {found.container.id} is not running") from None
     try:
         account = lookup(root, options.user or found.container.config.user)
     finally:
@@ -87,10 +89,7 @@ def launch(engine: Engine, found: Found, options: Options) -> socket.socket:
 def _live(runtime: Runtime, config: Process, options: Options, starter: socket.socket) -> None:
     """The session's whole life; does not return."""
     try:
-        process.setsid()
-        mount.chdir("/")
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_IGN)
+        leave_caller()
         pid = -1
         session = Session(lambda number: pass_on(pid, number))
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)

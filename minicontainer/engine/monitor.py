@@ -31,7 +31,7 @@ import msgspec
 from minicontainer import errors
 from minicontainer.engine import attach, logs, records, spec
 from minicontainer.engine.records import Status
-from minicontainer.engine.session import Client, Session, drain
+from minicontainer.engine.session import Client, Session, drain, leave_caller
 from minicontainer.errors import MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.state import start_time
@@ -92,12 +92,8 @@ class Monitor:
     # -- becoming a container
 
     def _separate(self) -> None:
-        process.setsid()
-        because("the folder it was started in may be unmounted or removed")
-        mount.chdir("/")
+        leave_caller()
         credentials.umask(0o022)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_IGN)
         because("mounts made here are the monitor's alone and end with it")
         namespaces.unshare(process.CLONE_NEWNS)
         because("the host's mounts still arrive here, ours do not go there")

@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 DATAGRAM = 1 << 18
 BUFFER = 1 << 20
-PIECE = 512  # POSIX promises that poll(2)'s POLLOUT on a pipe stands for at least this much
+# What POLLOUT of poll(2) stands for, so that a write does not block: a page of a pipe, which is also
+# as much as is written in one piece between what others write there (pipe(7), PIPE_BUF).
+PIECE = 4096
+TERMINAL_PIECE = 512
 UNREAD_S = 5  # how long the end of a story waits for a reader that takes nothing
 _decode = msgspec.json.Decoder(Begun | Done | Lost | Finish).decode
 _ignored = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGTTOU, signal.SIGTSTP)
@@ -86,7 +89,7 @@ def start(mode: str, stream_fd: int = 2) -> Narration:
         _live(mode, stream_fd, receiver, caller)
     receiver.close()
     recorder = Recorder(sender)
-    door.listeners.append(recorder)
+    door.listeners.insert(0, recorder)  # before the fault injector, so that the story has the faults
     return Narration(pid, recorder)
 
 
@@ -138,6 +141,7 @@ class Narrator:
         self._receiver = receiver
         self._story = Story()
         self._text = bytearray(render.opening().encode())
+        self._limit = TERMINAL_PIECE if os.isatty(stream) else PIECE
         self._over = False
         self._since = 0.0  # when the undecided execve was heard of
 
@@ -214,9 +218,15 @@ class Narrator:
             self._text += self._render.line(one).encode(errors="replace")
 
     def _write(self) -> bool:
-        """Write a piece; False if nobody reads."""
+        """Write a piece, of whole lines where they fit: the program may write there, too.
+
+        False if nobody reads.
+        """
+        end = (
+            len(self._text) if len(self._text) <= self._limit else self._text.rfind(b"\n", 0, self._limit) + 1
+        )
         try:
-            count = os.write(self._stream, self._text[:PIECE])
+            count = os.write(self._stream, self._text[: end or self._limit])
         except BlockingIOError:
             return True
         except OSError:

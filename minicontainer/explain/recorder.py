@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import socket
     from typing import Any
 
-    from minicontainer.explain.record import Change
-
 PATIENCE_S = 2
 LONGEST = 4096  # characters of one text; what is cut ends with an ellipsis
 _encode = msgspec.json.Encoder().encode
@@ -44,9 +42,11 @@ class Recorder:
         if self._sender is None:
             return
         try:
-            call.notes = self._observer.look(call.step, call.arguments)
+            # Told as it is now: the call may close what an argument refers to, or move us away from it.
+            record = _record(call)
+            call.notes = record, self._observer.look(call.step, call.arguments)
             if call.step.name in MAKES_A_PROCESS or call.step.name in DOES_NOT_RETURN:
-                self._send(Begun(_record(call, [])))
+                self._send(Begun(record))
         except Exception as error:  # a fault of explaining may not become one of the run
             self._lose(call, error)
 
@@ -55,8 +55,10 @@ class Recorder:
         if self._sender is None:
             return
         try:
-            changed = [] if call.error else self._observer.changes(call.notes, call.result)
-            record = _record(call, changed)
+            record, looked = call.notes
+            record.changed = [] if call.error else self._observer.changes(looked, call.result)
+            record.result = _result(call.result)
+            record.errno = _errno_name(call.error)
             record.duration_us = call.duration_ns // 1000
             self._send(Done(record))
         except Exception as error:
@@ -108,7 +110,7 @@ def _identity(fd: int) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _record(call: door.Call, changed: list[Change]) -> StepRecord:
+def _record(call: door.Call) -> StepRecord:
     return StepRecord(
         process=call.process,
         pid=call.pid,
@@ -117,9 +119,6 @@ def _record(call: door.Call, changed: list[Change]) -> StepRecord:
         args={name: _short(text) for name, text in call.step.decode(call.arguments).items()},
         shell=_short(call.step.shell(call.arguments)),
         why=call.why,
-        result=_result(call.result),
-        errno=_errno_name(call.error),
-        changed=changed,
     )
 
 

@@ -12,9 +12,10 @@
 
 from __future__ import annotations
 
-from minicontainer.errors import Conflict
+from minicontainer.errors import Conflict, CorruptData
 from minicontainer.image import layout as files
 from minicontainer.image import reference as references
+from minicontainer.oci.image import Manifest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +23,16 @@ if TYPE_CHECKING:
 
     from minicontainer.image.model import Image
     from minicontainer.image.store import ImageStore
+    from minicontainer.oci.image import Descriptor
 
 
 def remove(store: ImageStore, text: str, *, force: bool, containers: Callable[[str], list[str]]) -> list[str]:
     """See `ImageStore.remove`."""
     with store.layout.lock():
-        image = store.resolve(text)
+        try:
+            image = store.resolve(text)
+        except CorruptData:
+            return _drop_damaged(store, text)
         by_name = _names(image, text)
         users = containers(image.id)
         last = not by_name or set(by_name) >= set(image.references)
@@ -42,6 +47,22 @@ def remove(store: ImageStore, text: str, *, force: bool, containers: Callable[[s
         store.layout.write_index(entries)
         _, chains = store.layout.collect(entries)
         return [*lines, f"Deleted: {image.id}", *_remove_layers(store, image, chains)]
+
+
+def _drop_damaged(store: ImageStore, text: str) -> list[str]:
+    """Untag what cannot be read; only by its name, as its id is not known."""
+    name = references.parse(text).tagged()
+    entries = files.untag(store.layout.read_index(), [name])
+    store.layout.write_index([entry for entry in entries if files.name_of(entry) or _readable(store, entry)])
+    return [f"Untagged: {name}"]
+
+
+def _readable(store: ImageStore, entry: Descriptor) -> bool:
+    try:
+        store.layout.document(entry.digest, Manifest)
+    except CorruptData:
+        return False
+    return True
 
 
 def _names(image: Image, text: str) -> list[str]:

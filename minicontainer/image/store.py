@@ -49,11 +49,12 @@ class ImageStore:
         self.root = root
         self.driver = driver
         self.layout = files.ImageLayout(os.path.join(root, "images"))
+        self.damaged: list[str] = []
 
     # Looking
 
     def images(self) -> list[Image]:
-        """All images, the newest first."""
+        """All images, the newest first; what is wrong with the others is in ``damaged`` afterwards."""
 
         def find(entries: list[oci.Descriptor]) -> list[Image]:
             digests = dict.fromkeys(entry.digest for entry in entries)
@@ -134,7 +135,10 @@ class ImageStore:
             return []
         found: dict[str, str] = {}
         for digest in dict.fromkeys(entry.digest for entry in entries):
-            config = self.layout.document(digest, oci.Manifest).config.digest
+            try:
+                config = self.layout.document(digest, oci.Manifest).config.digest
+            except CorruptData:
+                continue  # another image's affair
             if config.removeprefix("sha256:").startswith(prefix):
                 found.setdefault(config, digest)
         return list(found.values())

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import msgspec
 
@@ -261,7 +261,7 @@ class _Creation:
             ours.send("go")
             record = self._record(pid)
             if self.prepare is not None:
-                self.prepare(pid)
+                self._prepare(ours, pid, self.prepare)
             self._await_ready(ours, pid)
             return self.kind(self.root, record, fd, manager)
 
@@ -353,6 +353,16 @@ class _Creation:
                     raise InvalidConfig("a new user namespace needs mappings")
                 because(f"which {name}s of the host the container's are")
                 control.write_control(f"/proc/{pid}/{name}_map", _map_lines(mappings))
+
+    def _prepare(self, ours: sync.Channel, pid: int, prepare: Callable[[int], None]) -> None:
+        try:
+            prepare(pid)
+        except Exception:
+            # If init has failed, that is why, and what it said is the error to tell.
+            ours.connection.setblocking(False)
+            with suppress(BlockingIOError):
+                ours.expect("console", "ready")
+            raise
 
     def _await_ready(self, ours: sync.Channel, pid: int) -> None:
         while True:

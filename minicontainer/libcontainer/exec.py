@@ -55,30 +55,37 @@ def join(
         _help(pidfd, kinds, config, manager, theirs, stdio)
     theirs.close()
     try:
-        received = ours.receive()
-        process.wait(helper)
-        if received is None:
-            raise errors.MinicontainerError("the helper of exec was killed")
-        message, _ = received
-        if message["type"] == "error":
-            raise errors.from_wire(message["error"])
-        child = int(message["pid"])
-        try:
-            return Joined(child, _await_start(ours))
-        except BaseException:
-            process.kill(child, 9)
-            process.wait(child)
-            raise
+        return _await_start(ours, helper)
     finally:
         ours.close()
 
 
-def _await_start(channel: sync.Channel) -> int:
-    """Until the process is the program; its terminal's master, or -1."""
-    console = -1
-    while (received := channel.expect("console")) is not None:
-        console = received[1][0]
-    return console
+def _await_start(channel: sync.Channel, helper: int) -> Joined:
+    """Until both ends in the other processes are closed: the process is the program, or has ended.
+
+    What the helper says and what the process says may come in either order.
+    """
+    joined = Joined(-1, -1)
+    failure: Exception | None = None
+    while (received := channel.receive()) is not None:
+        message, fds = received
+        if message["type"] == "error":
+            failure = errors.from_wire(message["error"])
+        elif message["type"] == "console":
+            joined.console = fds[0]
+        else:
+            joined.pid = int(message["pid"])
+    process.wait(helper)
+    if joined.pid < 0:
+        failure = failure or errors.MinicontainerError("the helper of exec was killed")
+    if failure is not None:
+        if joined.console >= 0:
+            os.close(joined.console)
+        if joined.pid >= 0:
+            # Not waited for, it would keep the container's pid namespace from ending.
+            process.wait(joined.pid)
+        raise failure
+    return joined
 
 
 def _differing(pid: int) -> list[str]:
@@ -126,6 +133,7 @@ def _become(config: Process, channel: sync.Channel, stdio: tuple[int, int, int])
         init.reset_signals()
         credentials.umask(init.UMASK)
         process.setsid()
+        init.leave_keys()
         if config.terminal:
             master = init.open_terminal(config)
             channel.send("console", fds=(master,))

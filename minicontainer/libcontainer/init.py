@@ -19,6 +19,7 @@ from minicontainer.libcontainer.sync import Channel
 from minicontainer.linux import (
     credentials,
     file,
+    keyring,
     mount,
     namespaces,
     netdevice,
@@ -99,6 +100,7 @@ class Init:
             with field("linux.cgroupsPath"):
                 self.cgroup.add(0)
         process.setsid()
+        leave_keys()
         for kind, fd in self.joins:
             with field(f"linux.namespaces ({kind})"):
                 namespaces.setns(fd, namespaces.FLAGS[kind])
@@ -185,6 +187,17 @@ def open_terminal(config: Process) -> int:
     return master
 
 
+def leave_keys() -> None:
+    """A session keyring of the container's own, where the kernel has keys at all."""
+    import errno
+
+    try:
+        keyring.join_session_keyring()
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+
+
 def _bind_console() -> None:
     file.create("/dev/console", 0o600)
     because("programs that write to the console write to this terminal")
@@ -212,4 +225,4 @@ def _linux(spec: Spec) -> Linux:
     return spec.linux or Linux()
 
 
-__all__ = ["INIT_ANNOTATION", "Init", "open_terminal", "reset_signals"]
+__all__ = ["INIT_ANNOTATION", "Init", "leave_keys", "open_terminal", "reset_signals"]

@@ -51,6 +51,8 @@ def run(become: Callable[[], None], detach: Callable[[], None]) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
+    # No execve closes them here: the other end of the program's own pipes is among them.
+    os.closerange(3, 1 << 20)
     while True:
         received = signal.sigwait(watched)
         if received == signal.SIGCHLD:

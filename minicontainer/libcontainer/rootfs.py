@@ -46,6 +46,12 @@ DEFAULT_DEVICES = (
     ("/dev/urandom", 1, 9),
     ("/dev/tty", 5, 0),
 )
+KERNELS_OWN = ("/proc", "/sys", "/dev")
+# What lxcfs and others put over the kernel's own answers (runc allows the same).
+IN_PROC = (
+    "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime",
+    "/proc/loadavg", "/proc/slabinfo", "/proc/net/dev", "/proc/sys/kernel/ns_last_pid",
+)  # fmt: skip
 DEVICE_LINKS = (
     ("/dev/fd", "/proc/self/fd"),
     ("/dev/stdin", "/proc/self/fd/0"),
@@ -133,6 +139,7 @@ class Rootfs:
         m.pivot_root(".", ".")
         because("the old root lies on the new one: the host's files are gone from this mount namespace")
         m.umount2(".", m.MNT_DETACH)
+        because("out of the folder that is gone, to the new root")
         m.chdir("/")
 
     def _hold(self) -> None:
@@ -180,16 +187,12 @@ class Rootfs:
     def _mount(self, index: int, mount: Mount) -> None:
         target = _inside(mount.destination)
         options = Options(mount.options)
+        _refuse_in_proc(mount, target)
         if index in self.sources:
             self._bind(self.sources.pop(index), target, options)
         elif mount.type == "cgroup":
             self._mount_cgroups(target, options)
         else:
-            if mount.type in REVEALING and target != _absolute(mount.destination):
-                # Their protection is by path: a link in their place would go around it.
-                raise InvalidConfig(
-                    f"{mount.destination} is a symbolic link in the image; it must be a folder"
-                )
             _make_folder(target)
             because(WHY.get(mount.type or "", f"a new file system at {target}"))
             if index in self.made:
@@ -293,7 +296,9 @@ class Rootfs:
             )
         except FileNotFoundError:
             return  # the specification: paths that do not exist are ignored
+        because("read-only before anybody can reach it")
         fd.mount_setattr(held, "", fd.AT_EMPTY_PATH | fd.AT_RECURSIVE, fd.MOUNT_ATTR_RDONLY)
+        because(f"a second, read-only view of {path} lies on the first")
         _attach(held, path)
 
     def _mask(self, path: str) -> None:
@@ -353,6 +358,17 @@ def _devices(linux: Linux) -> list[Device]:
 def _absolute(destination: str) -> str:
     # config.md: a relative destination is taken from "/" (deprecated, but written by some).
     return os.path.normpath("/" + destination.lstrip("/"))
+
+
+def _refuse_in_proc(mount: Mount, target: str) -> None:
+    """What protects the host there is by path: neither a link nor a mount may go around it."""
+    asked = _absolute(mount.destination)
+    if asked in KERNELS_OWN and target != asked:
+        raise InvalidConfig(f"{mount.destination} is a symbolic link in the image; it must be a folder")
+    if target.startswith("/proc/") and target not in IN_PROC:
+        raise InvalidConfig(f"cannot mount on {mount.destination}: it is inside /proc")
+    if target == "/proc" and mount.type not in ("proc", "bind"):
+        raise InvalidConfig(f"cannot mount {mount.type} on {mount.destination}: only proc belongs there")
 
 
 def _inside(destination: str) -> str:

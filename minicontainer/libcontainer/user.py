@@ -7,6 +7,7 @@ need not.
 from __future__ import annotations
 
 import os
+import stat
 
 import msgspec
 
@@ -14,6 +15,7 @@ from minicontainer.errors import NotFound
 from minicontainer.linux.openat2 import open_in_root
 
 MAX_ID = 2**31 - 1
+LONGEST = 16 << 20  # bytes of /etc/passwd or /etc/group that are read
 
 
 class Account(msgspec.Struct):
@@ -27,19 +29,26 @@ class Account(msgspec.Struct):
 
 def _table(root: int, path: str, fields: int) -> list[list[str]]:
     try:
-        fd = open_in_root(root, path, os.O_RDONLY | os.O_NONBLOCK)
+        fd = open_in_root(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         # Absent, a loop of links, a link out of the image: such an image has no names.
         return []
-    with os.fdopen(fd, errors="surrogateescape") as file:
-        rows = [line.rstrip("\n").split(":") for line in file]
+    with os.fdopen(fd, "rb") as file:
+        # A device has no end, and a file may be made as large as the image likes.
+        regular = stat.S_ISREG(os.fstat(fd).st_mode)
+        text = file.read(LONGEST).decode(errors="surrogateescape") if regular else ""
+    rows = [line.split(":") for line in text.split("\n")]
     return [row for row in rows if len(row) >= fields and not row[0].startswith("#")]
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdigit() and int(text[:11]) <= MAX_ID
 
 
 def _number(text: str, what: str) -> int | None:
     if not text.isascii() or not text.isdigit():
         return None
-    if int(text) > MAX_ID:
+    if not _is_id(text):
         raise NotFound(f"{what} {text} is outside the range 0..{MAX_ID}")
     return int(text)
 
@@ -51,7 +60,7 @@ def lookup(root: int, text: str) -> Account:
     """
     name, _, group = text.partition(":")
     name = name or "0"
-    users = [row for row in _table(root, "/etc/passwd", 6) if row[2].isdigit() and row[3].isdigit()]
+    users = [row for row in _table(root, "/etc/passwd", 6) if _is_id(row[2]) and _is_id(row[3])]
     number = _number(name, "uid")
     found = next((row for row in users if row[0] == name), None)
     if found is None and number is not None:
@@ -72,7 +81,7 @@ def lookup(root: int, text: str) -> Account:
 def _group(root: int, name: str) -> int:
     number = _number(name, "gid")
     for row in _table(root, "/etc/group", 3):
-        if row[0] == name and row[2].isdigit():
+        if row[0] == name and _is_id(row[2]):
             return int(row[2])
     if number is None:
         raise NotFound(f"unable to find group {name}: no matching entries in group file")
@@ -81,4 +90,4 @@ def _group(root: int, name: str) -> int:
 
 def _memberships(root: int, user: str, gid: int) -> list[int]:
     groups = _table(root, "/etc/group", 4)
-    return sorted({int(r[2]) for r in groups if user in r[3].split(",") and r[2].isdigit()} - {gid})
+    return sorted({int(r[2]) for r in groups if user in r[3].split(",") and _is_id(r[2])} - {gid})

@@ -70,6 +70,17 @@ def _listed(bits: int) -> str:
     return ",".join(name[4:].lower() for name in names(bits)) or "none"
 
 
+def _clauses(effective: int, permitted: int, inheritable: int) -> str:
+    """Three sets as cap_from_text(3) reads them: capabilities that are in the same sets together."""
+    found: dict[str, list[str]] = {}
+    for number, name in enumerate(NAMES):
+        sets = (("e", effective), ("i", inheritable), ("p", permitted))
+        letters = "".join(letter for letter, bits in sets if bits >> number & 1)
+        if letters:
+            found.setdefault(letters, []).append(name.lower())
+    return " ".join(f"{','.join(names)}={letters}" for letters, names in found.items()) or "="
+
+
 def current() -> dict[str, int]:
     """This process's sets as bits: inheritable, permitted, effective, bounding, ambient."""
     keys = {"CapInh": "inheritable", "CapPrm": "permitted", "CapEff": "effective"}
@@ -98,7 +109,7 @@ def drop_bounding(number: int) -> None:
 @step(
     "capset(2)",
     why="hold exactly the capabilities that the container was given",
-    shell=lambda a: f"capsh --caps={_listed(a['effective'])}+e # permitted {_listed(a['permitted'])}",
+    shell=lambda a: f"capsh --caps='{_clauses(a['effective'], a['permitted'], a['inheritable'])}'",
     show={"effective": _listed, "permitted": _listed, "inheritable": _listed},
     watch=lambda a: [("caps", "effective"), ("caps", "permitted"), ("caps", "inheritable")],
 )

@@ -29,9 +29,9 @@ SYS_OPENAT2 = 437
 SYS_MOUNT_SETATTR = 442
 
 _OLD_NUMBERS = {  # before the numbers were unified: unistd_64.h and asm-generic/unistd.h
-    "x86_64": {"pivot_root": 155, "bpf": 321, "capset": 126, "capget": 125},
-    "aarch64": {"pivot_root": 41, "bpf": 280, "capset": 91, "capget": 90},
-    "riscv64": {"pivot_root": 41, "bpf": 280, "capset": 91, "capget": 90},
+    "x86_64": {"pivot_root": 155, "bpf": 321, "capset": 126, "capget": 125, "keyctl": 250},
+    "aarch64": {"pivot_root": 41, "bpf": 280, "capset": 91, "capget": 90, "keyctl": 219},
+    "riscv64": {"pivot_root": 41, "bpf": 280, "capset": 91, "capget": 90, "keyctl": 219},
 }
 
 _syscall = libc.syscall

@@ -13,8 +13,12 @@ from __future__ import annotations
 import ctypes
 import os
 
-from minicontainer.linux import libc
+from minicontainer.linux import held, libc
 from minicontainer.linux.door import constant, flags, plain, quote, step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minicontainer.linux.door import Arguments
 
 AT_FDCWD = -100
 AT_SYMLINK_NOFOLLOW = 0x100
@@ -72,21 +76,73 @@ def _propagation(value: int) -> str:
     return flags("MS_", mount.__name__)(value)
 
 
+# attribute -> mount(8)'s options that set and clear it
+_MOUNT_OPTIONS = {
+    MOUNT_ATTR_RDONLY: ("ro", "rw"),
+    MOUNT_ATTR_NOSUID: ("nosuid", "suid"),
+    MOUNT_ATTR_NODEV: ("nodev", "dev"),
+    MOUNT_ATTR_NOEXEC: ("noexec", "exec"),
+    MOUNT_ATTR_NODIRATIME: ("nodiratime", "diratime"),
+    MOUNT_ATTR_NOSYMFOLLOW: ("nosymfollow", "symfollow"),
+}
+_ATIME_OPTIONS = {0: "relatime", MOUNT_ATTR_NOATIME: "noatime", MOUNT_ATTR_STRICTATIME: "strictatime"}
+
+
+def _options(attr_set: int, attr_clr: int) -> list[str]:
+    """MOUNT_ATTR_* as mount(8) writes them."""
+    found = [on for bit, (on, _) in _MOUNT_OPTIONS.items() if attr_set & bit]
+    found += [off for bit, (_, off) in _MOUNT_OPTIONS.items() if attr_clr & ~attr_set & bit]
+    atime = attr_set & MOUNT_ATTR__ATIME
+    if atime or attr_clr & MOUNT_ATTR__ATIME == MOUNT_ATTR__ATIME:
+        found.append(_ATIME_OPTIONS.get(atime, hex(atime)))
+    return found
+
+
+def _listed(options: list[str]) -> str:
+    return f" with {','.join(options)}" if options else ""
+
+
+def _propagation_command(propagation: int, at_flags: int) -> str:
+    recursive = "r" if at_flags & AT_RECURSIVE else ""
+    return f"mount --make-{recursive}{_propagation(propagation)[3:].lower()}"
+
+
+def _set_command(a: Arguments) -> str:
+    """mount_setattr in the words of mount(8); of a mount that is attached nowhere yet, as a comment."""
+    options = _options(a["attr_set"], a["attr_clr"])
+    later = [_propagation_command(a["propagation"], a["flags"])] if a["propagation"] else []
+    if not a["path"]:
+        words = [f"-o {','.join(options)}"] if options else []
+        return f"# {' and '.join(words + later) or 'as it is'}, once it is attached"
+    place = quote(a["path"])
+    commands = [f"mount -o remount,bind,{','.join(options)} {place}"] if options else []
+    return " && ".join(commands + [f"{command} {place}" for command in later])
+
+
+def _fs_option(command: int, key: str | None, value: str | bytes | None) -> str:
+    """One option of a file system as mount -o takes it; empty for a command that sets none."""
+    if command not in (FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING):
+        return ""
+    return plain(key) if value is None else f"{plain(key)}={plain(value)}"
+
+
 @step(
     "open_tree(2)",
     why="take hold of a mount, or of a detached copy of it",
-    shell=lambda a: f"# open_tree {quote(a['path'])}: no shell command does this",
+    shell=lambda a: f"# hold {quote(held.named(a['dirfd'], plain(a['path'])))}, to be attached below",
     show={"dirfd": constant("AT_FDCWD", __name__), "flags": _tree_flags},
 )
 def open_tree(dirfd: int, path: str | bytes, flags: int) -> int:
     """A descriptor of the mount at ``path``; with OPEN_TREE_CLONE, of a detached copy (Linux 5.2)."""
-    return libc.syscall(libc.SYS_OPEN_TREE, dirfd, os.fsencode(path), flags, path=path)
+    fd = libc.syscall(libc.SYS_OPEN_TREE, dirfd, os.fsencode(path), flags, path=path)
+    source = held.named(dirfd, plain(path))
+    return held.hold(fd, held.Held(source, recursive=bool(flags & AT_RECURSIVE)))
 
 
 @step(
     "move_mount(2)",
     why="attach a detached mount where it belongs",
-    shell=lambda a: f"mount --move # fd {a['from_fd']} to {plain(a['to_path']) or a['to_fd']}",
+    shell=lambda a: held.attach(a["from_fd"], held.named(a["to_fd"], plain(a["to_path"]))),
     show={
         "from_fd": constant("AT_FDCWD", __name__),
         "to_fd": constant("AT_FDCWD", __name__),
@@ -104,7 +160,7 @@ def move_mount(from_fd: int, from_path: str, to_fd: int, to_path: str | bytes, f
 @step(
     "mount_setattr(2)",
     why="change how a mount behaves, in one call for the whole tree",
-    shell=lambda a: f"mount -o remount,bind,... {plain(a['path']) or a['dirfd']}",
+    shell=lambda a: _set_command(a),
     show={
         "dirfd": constant("AT_FDCWD", __name__),
         "flags": flags("AT_", __name__),
@@ -125,6 +181,10 @@ def mount_setattr(
 ) -> None:
     """mount_setattr(2) (Linux 5.12); ``flags`` are AT_* bits."""
     attr = _MountAttr(attr_set, attr_clr, propagation, userns_fd)
+    known = None if path else held.of(dirfd)
+    if known is not None:
+        known.options += _options(attr_set, attr_clr)
+        known.later += [_propagation_command(propagation, flags)] if propagation else []
     libc.syscall(
         libc.SYS_MOUNT_SETATTR,
         dirfd, os.fsencode(path), flags, ctypes.byref(attr), ctypes.sizeof(attr),
@@ -135,23 +195,31 @@ def mount_setattr(
 @step(
     "fsopen(2)",
     why="begin to configure a new file system",
-    shell=lambda a: f"# fsopen {plain(a['fstype'])}",
+    shell=lambda a: f"# a new {plain(a['fstype'])}, to be attached below",
 )
 def fsopen(fstype: str, flags: int = FSOPEN_CLOEXEC) -> int:
     """A descriptor of a file-system context (Linux 5.2)."""
-    return libc.syscall(libc.SYS_FSOPEN, os.fsencode(fstype), flags, path=fstype)
+    fd = libc.syscall(libc.SYS_FSOPEN, os.fsencode(fstype), flags, path=fstype)
+    return held.hold(fd, held.Held(fstype, fstype=fstype))
 
 
 @step(
     "fsconfig(2)",
     why="set one option of the new file system",
-    shell=lambda a: f"# -o {plain(a['key'])}={plain(a['value'])}",
+    shell=lambda a: (
+        f"# -o {option}" if (option := _fs_option(a["command"], a["key"], a["value"])) else "# and make it"
+    ),
     show={"command": constant("FSCONFIG_", __name__)},
 )
 def fsconfig(
     fd: int, command: int, key: str | None = None, value: str | bytes | None = None, aux: int = 0
 ) -> None:
     """fsconfig(2) (Linux 5.2)."""
+    known = held.of(fd)
+    if known is not None and key == "source":
+        known.source = plain(value)
+    elif known is not None and command in (FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING):
+        known.options.append(_fs_option(command, key, value))
     libc.syscall(
         libc.SYS_FSCONFIG,
         fd, command,
@@ -165,9 +233,14 @@ def fsconfig(
 @step(
     "fsmount(2)",
     why="make a detached mount of the configured file system",
-    shell=lambda a: f"# fsmount {a['fd']}",
+    shell=lambda a: f"# a mount of that{_listed(_options(a['attributes'], 0))}",
     show={"attributes": flags("MOUNT_ATTR_", __name__)},
 )
 def fsmount(fd: int, flags: int = FSMOUNT_CLOEXEC, attributes: int = 0) -> int:
     """A descriptor of the new mount (Linux 5.2)."""
-    return libc.syscall(libc.SYS_FSMOUNT, fd, flags, attributes)
+    mount = libc.syscall(libc.SYS_FSMOUNT, fd, flags, attributes)
+    known = held.of(fd)
+    if known is not None:
+        known.options += _options(attributes, 0)
+        held.hold(mount, known)
+    return mount

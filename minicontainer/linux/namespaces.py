@@ -8,6 +8,7 @@ import os
 from minicontainer.linux import process
 from minicontainer.linux.door import flags, step
 from minicontainer.linux.libc import check, function
+from minicontainer.linux.pidfd import pid_of
 from minicontainer.linux.process import (
     CLONE_NEWCGROUP,
     CLONE_NEWIPC,
@@ -59,14 +60,20 @@ def unshare(flags: int) -> None:
     check(_unshare(flags))
 
 
+def _enter_command(fd: int, nstype: int) -> str:
+    """nsenter(1), for a namespace's descriptor or a process's."""
+    pid = pid_of(fd)
+    where = f"/proc/self/fd/{fd}" if pid is None else ""
+    options = [o for bit, o in process.UNSHARE_OPTIONS.items() if nstype & bit] or ["--all"]
+    if pid is not None:
+        return " ".join(["nsenter", f"--target {pid}", *options])
+    return " ".join(["nsenter", *(f"{option}={where}" for option in options)])
+
+
 @step(
     "setns(2)",
     why="join namespaces that exist",
-    shell=lambda a: (
-        "nsenter "
-        + " ".join(o for bit, o in process.UNSHARE_OPTIONS.items() if a["nstype"] & bit)
-        + f" # fd {a['fd']}"
-    ),
+    shell=lambda a: _enter_command(a["fd"], a["nstype"]),
     show={"nstype": flags("CLONE_NEW", __name__)},
     watch=lambda a: [("namespaces", "self")],
 )

@@ -12,6 +12,23 @@ from minicontainer.linux.door import step
 from minicontainer.linux.process import signal_name
 
 
+def pid_of(fd: int) -> int | None:
+    """The process that a pidfd is of, -1 when it has ended; None for another kind of descriptor."""
+    try:
+        with open(f"/proc/self/fdinfo/{fd}") as file:
+            for line in file:
+                if line.startswith("Pid:"):
+                    return int(line[4:])
+    except OSError:  # no such descriptor, or no /proc of ours here
+        return None
+    return None
+
+
+def _kill_command(fd: int, number: int) -> str:
+    pid = pid_of(fd)
+    return f"kill -s {signal_name(number).removeprefix('SIG')} {fd if pid is None else pid}"
+
+
 def pidfd_open(pid: int) -> int:
     """A descriptor of process ``pid`` that becomes readable when it ends (Linux 5.3); ESRCH.
 
@@ -23,7 +40,7 @@ def pidfd_open(pid: int) -> int:
 @step(
     "pidfd_send_signal(2)",
     why="signal a process",
-    shell=lambda a: f"kill -{signal_name(a['number'])} # pidfd {a['pidfd']}",
+    shell=lambda a: _kill_command(a["pidfd"], a["number"]),
     show={"number": signal_name},
 )
 def pidfd_send_signal(pidfd: int, number: int) -> None:

@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 
-from minicontainer.linux.door import constant, flags, plain, quote, step
+from minicontainer.linux.door import constant, flags, quote, step
 from minicontainer.linux.libc import SYS_CLONE3, SYS_CLOSE_RANGE, check, syscall
 
 CLONE_NEWTIME = 0x00000080
@@ -154,7 +154,7 @@ def execve(path: str | bytes, argv: list[str], environment: dict[str, str]) -> N
 @step(
     "kill(2)",
     why="signal a process",
-    shell=lambda a: f"kill -{plain(signal_name(a['number']))} {a['pid']}",
+    shell=lambda a: f"kill -s {signal_name(a['number']).removeprefix('SIG')} {a['pid']}",
     show={"number": lambda value: signal_name(value)},
 )
 def kill(pid: int, number: int) -> None:
@@ -185,8 +185,11 @@ def wait(pid: int) -> int:
 @step(
     "close_range(2)",
     why="nothing that was open in our process stays open in the container's program",
-    shell=lambda a: f"for fd in /proc/self/fd/*; do [ ${{fd##*/}} -ge {a['first']} ] && exec {{fd}}>&-; done",
-    show={"flags": constant("CLOSE_RANGE_", __name__)},
+    shell=lambda a: f'for fd in $(ls /proc/self/fd); do [ $fd -lt {a["first"]} ] || eval "exec $fd>&-"; done',
+    show={
+        "last": lambda value: "~0U" if value == 0xFFFFFFFF else str(value),
+        "flags": constant("CLOSE_RANGE_", __name__),
+    },
 )
 def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = CLOSE_RANGE_CLOEXEC) -> None:
     """Mark every descriptor from ``first`` to ``last`` close-on-exec (Linux 5.11)."""

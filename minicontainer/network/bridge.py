@@ -224,6 +224,10 @@ def _make_bridge(route: Socket, found: Record) -> None:
         netlink.delete_group(route, found.group, found.bridge)
     addresses = pool.Range.parse(found.range)
     netlink.new_bridge(route, found.bridge, pool.mac_of(addresses.gateway), found.group)
+    ipv6 = f"/proc/sys/net/ipv6/conf/{found.bridge}/disable_ipv6"
+    if os.path.exists(ipv6):
+        because("a container's router advertisement must not give the host addresses (CVE-2020-13401)")
+        control.write_control(ipv6, "1")
     because("the bridge is also the host's own interface on this network, and the containers' gateway")
     netlink.add_address(route, found.bridge, addresses.gateway, addresses.length)
 
@@ -286,8 +290,10 @@ def _rules_set_up(found: Record, lock: Lock) -> AbstractContextManager[object]:
     now = nftables.standing(found.bridge)
     if found.ready and now.complete:
         return nullcontext()
+    transaction = nftables.setting_up(found.bridge, found.range, now)
+    because("containers go out under the host's address; nothing comes in but answers")
     try:
-        return netlink.start_nft(nftables.setting_up(found.bridge, found.range, now), lock.fd)
+        return netlink.start_nft(transaction, lock.fd)
     except FileNotFoundError:
         raise Unsupported(
             "the bridge network needs the program nft (package nftables); --network host and none do not"
@@ -301,6 +307,7 @@ def _rules_taken_down(found: Record, lock: Lock) -> AbstractContextManager[objec
     now = nftables.standing(found.bridge)
     if now.nothing:
         return nullcontext()
+    because("no container is left whose packets these rules are for")
     return netlink.start_nft(nftables.taking_down(found.bridge, now), lock.fd)
 
 

@@ -72,7 +72,7 @@ class V1Manager:
         if running:
             raise Conflict(f"cgroup {self.path} is in use: process {running[0]} is in it")
         for mount in self._mounts():
-            because(self._purpose(mount))
+            because(f"a control group of its own: {self._purpose(mount)}")
             tree.make(mount, self.path)
 
     def apply(self, resources: Resources) -> None:
@@ -95,7 +95,7 @@ class V1Manager:
         # st_nlink of /proc/self/task is 2 and the threads: more than one must move together.
         alone = pid == 0 and os.stat("/proc/self/task").st_nlink == 3
         for folder in self._folders():
-            because(f"count and limit this process here: {self._purpose(folder[: -len(self.path)])}")
+            because(f"this process joins the group: {self._purpose(folder[: -len(self.path)])}")
             threads = alone and not folder.startswith(f"{self.hierarchies.unified}/")
             write_control(f"{folder}/{'tasks' if threads else 'cgroup.procs'}", str(pid))
 
@@ -159,8 +159,7 @@ class V1Manager:
         if self.path.startswith(PARENT + "/"):
             for mount in reversed(self._all_mounts()):
                 # Also where the group is gone: whoever removed it may have been killed before this.
-                if os.path.isdir(mount + PARENT):
-                    tree.remove_if_empty(mount + PARENT)
+                tree.remove_if_empty(mount + PARENT)
 
     def _settings(self, resources: Resources) -> list[Setting]:
         found: list[Setting] = []
@@ -195,7 +194,7 @@ class V1Manager:
         if controller not in self.hierarchies.bound:
             raise Unsupported(f"the {controller} controller is {self.hierarchies.where(controller)}")
         mount = self.hierarchies.bound[controller]
-        because(self._purpose(mount))
+        because(f"a control group of its own: {self._purpose(mount)}")
         tree.make(mount, self.path)
         if controller == "cpuset":
             from minicontainer.cgroups.v1 import cpuset
