@@ -117,8 +117,12 @@ class Host:
 
 
 def _differing(kind: str, before: list[str], now: list[str]) -> list[str]:
-    # Processes and groups may have been on their way out before.
-    lost = [] if kind in ("processes", "groups") else [f"- {line}" for line in before if line not in now]
+    lost = [f"- {line}" for line in before if line not in now]
+    if kind in ("processes", "groups"):
+        lost = []  # they may have been on their way out before
+    if kind == "mounts":
+        # Others on this machine may remove a folder, and with it the copy of their mount on it.
+        lost = [line for line in lost if os.path.lexists(line.split()[5])]
     return lost + [f"+ {line}" for line in now if line not in before]
 
 

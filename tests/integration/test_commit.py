@@ -28,7 +28,8 @@ def test_changes_are_found_again(mc: Runner) -> None:
     assert image.startswith("sha256:")
     shown = mc.ok(
         *RUN, "changed:1", "sh", "-c",
-        "cat /root/link; tail -n 1 /etc/passwd; ls /etc/shells; stat -c '%a %u:%g' /root/new /deep/er; ls /var/www; true",
+        "cat /root/link; tail -n 1 /etc/passwd; ls /etc/shells; stat -c '%a %u:%g' /root/new /deep/er;"
+        "ls /var/www; true",
     )  # fmt: skip
     assert shown.splitlines() == ["new", "more", "4711 0:0", "755 33:8"]
 

@@ -102,6 +102,12 @@ def test_formats(mc: Runner, three: dict[str, str]) -> None:
     assert json.loads(mc.ok("ps", "--format", "json"))["Names"] == "runs"
 
 
+def test_field_that_does_not_exist(mc: Runner, three: dict[str, str]) -> None:
+    result = mc("ps", "--format", "{{.Nosuch}}")
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert "Nosuch" in result.err
+
+
 def test_it_sees_an_end_at_once(mc: Runner) -> None:
     container = mc.ok("run", "-d", "--network", "none", "busybox", "sleep", "60")
     mc.ok("kill", container)

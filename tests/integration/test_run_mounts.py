@@ -112,8 +112,8 @@ def test_target_through_a_link_of_the_image_stays_inside(mc: Runner, tmp_path: P
 def test_dev(mc: Runner) -> None:
     script = "ls /dev; for d in null zero full random urandom tty; do stat -c '%F %t:%T %a' /dev/$d; done"
     shown = mc.ok(*RUN, "busybox", "sh", "-c", script)
-    names = {"fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty",
-             "urandom", "zero"}  # fmt: skip
+    names = {"fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout",
+             "tty", "urandom", "zero"}  # fmt: skip
     lines = shown.splitlines()
     assert set(lines[:-6]) == names
     assert lines[-6:] == [

@@ -1,0 +1,95 @@
+"""Several commands at once: each succeeds or says why in one line, and nothing is left of any."""
+
+from __future__ import annotations
+
+import pytest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tests.integration.runner import Runner
+
+RUN = ("run", "-d", "--network", "none")
+
+
+def at_once(mc: Runner, *commands: tuple[str, ...]) -> list[tuple[int, str, str]]:
+    """Start all, then wait for all: exit code, output, error of each."""
+    started = [mc.start(*command) for command in commands]
+    results = []
+    for command, process in zip(commands, started, strict=True):
+        out, err = (text.decode() for text in process.communicate(timeout=30))
+        assert "Traceback" not in err
+        assert "internal error" not in err
+        assert err.count("\n") <= 1, f"{command}: {err}"
+        assert process.returncode == 0 or err or command[0] in ("exec", "run"), f"{command} fails silently"
+        results.append((process.returncode, out, err))
+    return results
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_everything_on_one_container(mc: Runner, attempt: int) -> None:
+    container = mc.ok(
+        *RUN, "--name", "wanted", "busybox", "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.01; done"
+    )
+    results = at_once(
+        mc, ("exec", "wanted", "sleep", "0.05"), ("commit", "wanted", "taken"), ("stop", "wanted"),
+        ("rm", "-f", "wanted"), ("inspect", "wanted"), ("kill", "wanted"), ("logs", "wanted"), ("ps", "-a"),
+    )  # fmt: skip
+    assert results[3][0] == 0
+    assert mc("inspect", container).code == 1
+
+
+def test_removals_of_one_container(mc: Runner) -> None:
+    mc.ok(*RUN, "--name", "wanted", "busybox", "sleep", "60")
+    results = at_once(mc, *[("rm", "-f", "wanted")] * 4)
+    assert {code for code, _, _ in results} == {0}
+    assert mc.ok("ps", "-aq") == ""
+
+
+def test_one_name_for_several(mc: Runner) -> None:
+    results = at_once(mc, *[(*RUN, "--name", "one", "busybox", "sleep", "60")] * 4)
+    assert sorted(code for code, _, _ in results) == [0, 125, 125, 125]
+    assert all('name "/one" is already in use' in err for code, _, err in results if code)
+    assert len(mc.ok("ps", "-aq").split()) == 1
+
+
+@pytest.mark.needs("nat")
+def test_many_on_the_bridge(mc: Runner) -> None:
+    results = at_once(mc, *[("run", "-d", "busybox", "sleep", "60")] * 6)
+    assert {code for code, _, _ in results} == {0}, results
+    containers = [out.strip() for _, out, _ in results]
+    addresses = mc.ok("inspect", "-f", "{{.NetworkSettings.IPAddress}}", *containers).split()
+    assert len(set(addresses)) == 6
+    assert {code for code, _, _ in at_once(mc, *[("rm", "-f", one) for one in containers])} == {0}
+
+
+def test_stop_and_program_that_ends_by_itself(mc: Runner) -> None:
+    for _ in range(3):
+        container = mc.ok(*RUN, "busybox", "sleep", "0.1")
+        results = at_once(mc, ("stop", container), ("stop", container), ("logs", "-f", container))
+        assert {code for code, _, _ in results} == {0}, results
+
+
+def test_commits_to_one_name(mc: Runner) -> None:
+    mc.ok("run", "--name", "base", "--network", "none", "busybox", "touch", "/made")
+    results = at_once(mc, *[("commit", "base", "shared")] * 3)
+    assert {code for code, _, _ in results} == {0}, results
+    assert mc.ok("inspect", "-f", "{{.Id}}", "shared") in {out.strip() for _, out, _ in results}
+    assert mc.ok("run", "--rm", "--network", "none", "shared", "ls", "/made") == "/made"
+
+
+def test_image_removed_while_it_is_run(mc: Runner) -> None:
+    mc.ok("run", "--name", "base", "--network", "none", "busybox", "touch", "/made")
+    mc.ok("commit", "base", "shortlived")
+    (ran, shown, _), (removed, _, _) = at_once(
+        mc, ("run", "--rm", "--network", "none", "shortlived", "ls", "/made"), ("rmi", "shortlived")
+    )
+    assert (ran, shown) in ((0, "/made\n"), (125, ""))
+    assert removed in (0, 1)
+    assert (ran, removed) != (125, 1)
+
+
+def test_rm_option_and_rm_command(mc: Runner) -> None:
+    for _ in range(3):
+        mc.ok("run", "-d", "--rm", "--name", "both", "--network", "none", "busybox", "sleep", "0.05")
+        at_once(mc, ("rm", "-f", "both"), ("exec", "both", "true"), ("stop", "both"))
+        assert mc.ok("ps", "-aq") == ""

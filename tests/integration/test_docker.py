@@ -1,0 +1,194 @@
+"""The same commands given to Docker: exit codes, and what a container sees, are the same.
+
+Runs where a Docker daemon is reachable (DOCKER_HOST); its bridge is not needed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.integration.runner import Runner
+
+IMAGE = "minicontainer-comparison"
+NAME = "minicontainer-compared"
+
+
+def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Docker's command line to its end."""
+    ran = subprocess.run(["docker", *arguments], capture_output=True, timeout=60, check=False)
+    out, err = ran.stdout.decode(errors="replace"), ran.stderr.decode(errors="replace")
+    return subprocess.CompletedProcess(ran.args, ran.returncode, out, err)
+
+
+@pytest.fixture(scope="session")
+def image(busybox_tar: Path) -> Iterator[str]:
+    """busybox under the same name in Docker's store; skips without a daemon."""
+    if not os.environ.get("DOCKER_HOST") or not shutil.which("docker"):
+        pytest.skip("no Docker daemon: DOCKER_HOST is not set, or docker is not installed")
+    if docker("version").returncode:
+        pytest.skip(f"no Docker daemon at {os.environ['DOCKER_HOST']}")
+    docker("import", "--change", 'CMD ["sh"]', str(busybox_tar), IMAGE)
+    yield IMAGE
+    docker("rmi", "-f", IMAGE)
+
+
+@pytest.fixture
+def both(mc: Runner, image: str, busybox_tar: Path) -> Iterator[str]:
+    """The image, in both stores; the containers of that name are removed from both."""
+    mc.ok("import", "--change", 'CMD ["sh"]', str(busybox_tar), image)
+    yield image
+    docker("rm", "-f", NAME)
+
+
+def compare(mc: Runner, arguments: list[str], *, output: bool) -> None:
+    """Exit codes are the same, and so is ``output`` if it can be."""
+    # Without CAP_SYS_RESOURCE Docker's own limit of open files cannot be set.
+    limits = ["--ulimit", "nofile=1024:1024"] if arguments[0] == "run" else []
+    theirs = docker(arguments[0], *limits, *arguments[1:])
+    ours = mc(*arguments)
+    assert ours.code == theirs.returncode, f"{ours}\n{theirs}"
+    if output:
+        assert ours.out == theirs.stdout, f"{ours}\n{theirs}"
+
+
+RUNS: list[tuple[list[str], list[str]]] = [
+    ([], ["true"]),
+    ([], ["false"]),
+    ([], ["sh", "-c", "exit 42"]),
+    ([], ["sh", "-c", "sh -c 'kill -9 $$'; exit $?"]),
+    ([], ["nosuch"]),
+    ([], ["/etc"]),
+    ([], ["/etc/passwd"]),
+    ([], [""]),
+    ([], ["--", "true"]),
+    ([], ["id"]),
+    (["-u", "nobody"], ["id"]),
+    (["-u", "1234"], ["id"]),
+    (["-u", "1234:5678"], ["id"]),
+    (["-u", "nobody:mail"], ["id"]),
+    (["-u", ":33"], ["id"]),
+    (["-u", ""], ["id"]),
+    (["-u", "nosuch"], ["id"]),
+    (["-u", "root:nosuch"], ["id"]),
+    (["-u", "99999999999"], ["id"]),
+    (["-u", "nobody"], ["grep", "Cap", "/proc/self/status"]),
+    ([], ["grep", "Cap", "/proc/self/status"]),
+    ([], ["grep", "-E", "^(Sig|Shd)", "/proc/self/status"]),
+    (["--cap-drop", "ALL"], ["grep", "Cap", "/proc/self/status"]),
+    (["--cap-drop", "ALL", "--cap-add", "net_raw"], ["grep", "Cap", "/proc/self/status"]),
+    (["--cap-add", "nosuch"], ["true"]),
+    (["-w", "/made/for/it"], ["pwd"]),
+    (["-w", "/"], ["pwd"]),
+    (["-w", ""], ["pwd"]),
+    (["-w", "relative"], ["pwd"]),
+    (["-w", "/etc/passwd"], ["pwd"]),
+    (["-h", "me"], ["sh", "-c", "hostname; cat /etc/hostname"]),
+    (["-h", "me", "-e", "A=1", "-e", "B=", "-e", "UNSET_HERE"], ["sh", "-c", "env | sort"]),
+    (["-e", "=1"], ["true"]),
+    (["--env-file", "/no/such"], ["true"]),
+    (["--entrypoint", "echo"], ["hi"]),
+    (["--entrypoint", ""], ["echo", "hi"]),
+    (["--entrypoint", "/no/such"], []),
+    (["--read-only"], ["touch", "/x"]),
+    (["--read-only", "--tmpfs", "/t"], ["touch", "/t/x"]),
+    (["--tmpfs", "/t:size=1m"], ["sh", "-c", "df -k /t | tail -n 1"]),
+    (["--tmpfs", "/t"], ["sh", "-c", "mount | grep ' /t ' | grep -o 'nosuid,nodev,noexec'; stat -c %a /t"]),
+    (["--mount", "type=tmpfs,dst=/t"], ["stat", "-c", "%a", "/t"]),
+    (["-v", "/etc/passwd:/p:ro"], ["touch", "/p"]),
+    (["-v", "/a:b"], ["true"]),
+    (["--mount", "type=bind,src=/no/such,dst=/x"], ["true"]),
+    (["-m", "5z"], ["true"]),
+    (["-m", "1m"], ["true"]),
+    (["--cpus", "4096"], ["true"]),
+    (["--cpuset-cpus", "4096"], ["true"]),
+    (["--ulimit", "core=0"], ["sh", "-c", "ulimit -c"]),
+    (["--ulimit", "nosuch=1"], ["true"]),
+    (["--name", ""], ["true"]),
+    (["--name", "-x"], ["true"]),
+    (["--nosuch"], ["true"]),
+    (["--stop-signal", "NOSUCH"], ["true"]),
+    (["--oom-score-adj", "500"], ["cat", "/proc/self/oom_score_adj"]),
+    (["--oom-score-adj", "5000"], ["true"]),
+    (["-t"], ["tty"]),
+    (["-it"], ["true"]),
+    ([], ["sh", "-c", "ls -l /dev | awk '{print $1, $3, $4, $5, $6, $NF}'"]),
+    ([], ["sh", "-c", "ls -ld /proc /sys /dev /tmp /dev/shm | awk '{print $1, $3, $4}'"]),
+    ([], ["sh", "-c", "umask; ulimit -c; cat /proc/1/comm"]),
+    ([], ["sh", "-c", "cat /proc/kcore /proc/keys /proc/timer_list | wc -c"]),
+    ([], ["sh", "-c", "mount | awk '{print $3}' | sort | grep -v -e cgroup -e /proc/ -e /sys/"]),
+    ([], ["sh", "-c", "echo x > /proc/sys/kernel/domainname"]),
+    ([], ["cat", "/etc/hosts"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("flags", "command"), RUNS, ids=lambda words: " ".join(words)[:60])
+def test_run(mc: Runner, both: str, flags: list[str], command: list[str]) -> None:
+    compare(mc, ["run", "--rm", "--network", "none", *flags, both, *command], output=True)
+
+
+EXECS: list[tuple[list[str], list[str]]] = [
+    ([], ["true"]),
+    ([], ["sh", "-c", "exit 7"]),
+    ([], ["sh", "-c", "kill -9 $$"]),
+    ([], ["/etc"]),
+    (["-u", "nosuch"], ["true"]),
+    (["-w", "/no/such"], ["true"]),
+    (["-w", "relative"], ["true"]),
+    (["-d"], ["nosuch"]),
+    (["-z"], ["true"]),
+    (["-e", "=1"], ["true"]),
+]
+
+
+@pytest.mark.parametrize(("flags", "command"), EXECS, ids=lambda words: " ".join(words)[:60])
+def test_exec(mc: Runner, both: str, flags: list[str], command: list[str]) -> None:
+    start = ["run", "-d", "--name", NAME, "--network", "none", both, "sleep", "60"]
+    assert docker("run", "--ulimit", "nofile=1024:1024", *start[1:]).returncode == 0
+    mc.ok(*start)
+    # Docker prints what kept a program from starting on standard output.
+    compare(mc, ["exec", *flags, NAME, *command], output=False)
+
+
+OTHERS: list[list[str]] = [
+    ["rm", "nosuch"], ["rm", "-f", "nosuch"], ["rm"], ["rm", "-f", ""], ["stop", "nosuch"],
+    ["kill", "nosuch"],
+    ["logs", "nosuch"], ["commit", "nosuch"], ["commit"], ["exec", "nosuch", "true"], ["exec", "x"],
+    ["inspect", "nosuch"], ["inspect", "-f", "{{", IMAGE], ["inspect", "-f", "{{.Nosuch}}", IMAGE],
+    ["ps", "extra"], ["ps", "--filter", "nosuch=1"], ["ps", "--filter", "x"], ["ps", "--filter", "status=x"],
+    ["ps", "--format", "{{"], ["images", "nosuch", "-q"], ["rmi", "nosuch"], ["rmi"], ["nosuch"], ["run"],
+    ["run", ""], ["run", "UPPER"], ["import", "/no/such", "x"], ["stop", "-t", "x", "nosuch"],
+    ["kill", "-s", "NOSUCH", "nosuch"], ["version", "extra"], ["info", "extra"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", OTHERS, ids=" ".join)
+def test_other_verbs(mc: Runner, both: str, arguments: list[str]) -> None:
+    compare(mc, arguments, output=arguments[0] not in ("inspect", "nosuch"))
+
+
+def test_columns_of_ps_and_images(mc: Runner, both: str) -> None:
+    start = ["--name", NAME, "--network", "none", both, "sh", "-c", "echo a b; exit 3"]
+    docker("run", "--ulimit", "nofile=1024:1024", *start)
+    mc("run", *start)
+    for arguments in (["ps", "-a", "--filter", f"name={NAME}"], ["images", both]):
+        theirs, ours = docker(*arguments).stdout.splitlines(), mc.ok(*arguments).splitlines()
+        assert theirs[0].split() == ours[0].split()
+        assert [_told(line) for line in theirs[1:]] == [_told(line) for line in ours[1:]]
+
+
+def _told(line: str) -> str:
+    """A line of a table without ids, times and sizes, which count different things."""
+    line = re.sub(r"[0-9.]+[kM]B", "SIZE", line)
+    line = re.sub(r"\b[0-9a-f]{12}\b", "ID", line)
+    line = re.sub(r"(Less than a second|About a minute|\d+ \w+) ago", "AGO", line)
+    return " ".join(line.split())
