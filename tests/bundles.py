@@ -69,6 +69,7 @@ class Bundle:
         self.rootfs = f"{path}/rootfs"
         os.makedirs(path, exist_ok=True)
         shutil.copytree(root, self.rootfs, symlinks=True)
+        os.chmod(self.rootfs, 0o755)
         self.config = config("/bin/true")
 
     def program(self, *words: str) -> None:

@@ -94,7 +94,8 @@ class Containers:
 
     def delete_all(self) -> None:
         """Delete what is left, whatever state it is in, and collect the processes."""
-        for container in self.made:
+        # The last first: a pid namespace ends when those who joined it are waited for.
+        for container in reversed(self.made):
             try:
                 container.delete(force=True)
             except (MinicontainerError, FileNotFoundError):

@@ -379,25 +379,17 @@ def test_a_link_for_a_bound_file_leads_to_a_place_inside(
     assert (outside / "victim").read_text() == "untouched"
 
 
-@pytest.mark.parametrize("place", ["proc", "sys"])
-def test_a_link_in_the_place_of_proc_or_sys_is_refused(
-    containers: Containers, bundle: Bundle, place: str
+@pytest.mark.parametrize("place", ["proc", "sys", "dev"])
+def test_a_link_in_the_place_of_proc_sys_or_dev_is_refused(
+    containers: Containers, bundle: Bundle, tmp_path: Path, place: str
 ) -> None:
-    os.rename(f"{bundle.rootfs}/{place}", f"{bundle.rootfs}/elsewhere")
-    os.symlink("elsewhere", f"{bundle.rootfs}/{place}")
+    outside = outside_of(tmp_path)
+    os.rmdir(f"{bundle.rootfs}/{place}")
+    os.symlink("../" * 30 + str(outside).lstrip("/"), f"{bundle.rootfs}/{place}")
     with pytest.raises(InvalidConfig, match=f"/{place} is a symbolic link") as caught:
         containers.create(bundle)
     index = [mount["destination"] for mount in bundle.config["mounts"]].index(f"/{place}")
     assert caught.value.context == f"mounts[{index}] (/{place})"  # type: ignore[attr-defined]
-
-
-def test_a_link_in_the_place_of_dev_stays_inside(
-    containers: Containers, bundle: Bundle, tmp_path: Path
-) -> None:
-    outside = outside_of(tmp_path)
-    os.rmdir(f"{bundle.rootfs}/dev")
-    os.symlink(str(outside), f"{bundle.rootfs}/dev")
-    containers.run(bundle, "true")
     assert list(outside.iterdir()) == []
 
 
