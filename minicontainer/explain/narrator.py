@@ -156,6 +156,8 @@ class Narrator:
             events = dict(poll.poll(self._timeout_ms()))
             if not events and self._over:
                 return
+            if not events and self._render.waiting:
+                self._text += self._render.flush().encode(errors="replace")
             if self._patience_ms() == 0 and self._receiver.fileno() not in events:
                 self._tell(self._story.settle())
             if events.get(self._stream, 0) & ~select.POLLOUT:
@@ -185,7 +187,8 @@ class Narrator:
     def _timeout_ms(self) -> int | None:
         if self._over:
             return UNREAD_S * 1000
-        return self._patience_ms()
+        patience = self._patience_ms()
+        return PATIENCE_MS if patience is None and self._render.waiting else patience
 
     def _patience_ms(self) -> int | None:
         """What is left of the time that an execve has to fail in; None if none is under way."""
@@ -222,11 +225,10 @@ class Narrator:
 
         False if nobody reads.
         """
-        end = (
-            len(self._text) if len(self._text) <= self._limit else self._text.rfind(b"\n", 0, self._limit) + 1
-        )
+        whole = len(self._text) <= self._limit
+        lines = 0 if whole else self._text.rfind(b"\n", 0, self._limit) + 1
         try:
-            count = os.write(self._stream, self._text[: end or self._limit])
+            count = os.write(self._stream, self._text[: lines or self._limit])
         except BlockingIOError:
             return True
         except OSError:

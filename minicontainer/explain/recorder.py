@@ -19,7 +19,6 @@ from minicontainer.linux import door
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from typing import Any
 
 PATIENCE_S = 2
 LONGEST = 4096  # characters of one text; what is cut ends with an ellipsis
@@ -57,7 +56,8 @@ class Recorder:
         try:
             record, looked = call.notes
             record.changed = [] if call.error else self._observer.changes(looked, call.result)
-            record.result = _result(call.result)
+            result = call.step.decode_result(call.result)
+            record.result = None if result is None else _short(result)
             record.errno = _errno_name(call.error)
             record.duration_us = call.duration_ns // 1000
             self._send(Done(record))
@@ -120,10 +120,6 @@ def _record(call: door.Call) -> StepRecord:
         shell=_short(call.step.shell(call.arguments)),
         why=call.why,
     )
-
-
-def _result(value: Any) -> str | None:
-    return None if value is None else _short(door.plain(value))
 
 
 def _errno_name(error: OSError | None) -> str | None:

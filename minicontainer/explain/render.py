@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import os
 
+from minicontainer.explain.fold import Runs, differing, together
 from minicontainer.explain.record import SCHEMA, Lost
 from minicontainer.linux.door import quote
 
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 
 ID = 64  # hex digits of a container's id and of a sha256
 LONGEST = 240  # characters of one argument in a brief line
+
+NOTHING_AT_ZERO = frozenset(
+    {"flags", "attributes", "attr_set", "attr_clr", "propagation", "userns_fd", "aux", "fd_flags"}
+)
 
 BOLD, DIM, RED, GREEN, CYAN = "1", "2", "31", "32", "36"
 
@@ -65,11 +70,24 @@ class Renderer:
 
     def closing(self) -> str:
         """What stands after the last step."""
+        return self.flush()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is held back that the next step may belong to."""
+        return False
+
+    def flush(self) -> str:
+        """What is held back."""
         return ""
 
     def line(self, told: StepRecord | Lost) -> str:
         """One step, or the notice that a process tells no more; ends with a newline."""
-        lines = self.lost(told) if isinstance(told, Lost) else self.step(_printable(told))
+        if isinstance(told, Lost):
+            return self.flush() + self._ended(self.lost(told))
+        return self._ended(self.step(_printable(told)))
+
+    def _ended(self, lines: list[str]) -> str:
         return "".join(line.replace("\n", self._newline) + self._newline for line in lines)
 
     def step(self, step: StepRecord) -> list[str]:
@@ -86,16 +104,43 @@ class Renderer:
 
 
 class Brief(Renderer):
-    """``  7 init     mount(source=proc, target=/proc) = ok``."""
+    """``  7 init     mount(source=proc, target=/proc) = ok``; runs of one step are one line (fold.py)."""
+
+    def __init__(self, coloured: bool, newline: str = "\n") -> None:
+        super().__init__(coloured, newline)
+        self._runs = Runs()
+
+    @property
+    def waiting(self) -> bool:
+        return self._runs.waiting
+
+    def flush(self) -> str:
+        return self._ended([self._group(group) for group in self._runs.flush()])
 
     def step(self, step: StepRecord) -> list[str]:
+        return [self._group(group) for group in self._runs.take(step)]
+
+    def _group(self, group: list[StepRecord]) -> str:
+        if len(group) == 1:
+            return self.one(group[0])
+        name = differing(group[:1], group[1])
+        varied = together([_cut(step.args[name]) for step in group])
+        count = self.paint(DIM, f" ({len(group)} steps, to {group[-1].seq})")
+        return self.one(group[0], {name: varied}) + count
+
+    def one(self, step: StepRecord, instead: dict[str, str] | None = None) -> str:
+        """The line of a step, with some arguments told otherwise."""
         number = self.paint(DIM, f"{step.seq:3}")
         who = self.paint(CYAN, f"{step.process:<8}")
-        return [f"{number} {who} {self.call(step)}{self.outcome(step)}"]
+        return f"{number} {who} {self.call(step, instead or {})}{self.outcome(step)}"
 
-    def call(self, step: StepRecord) -> str:
+    def call(self, step: StepRecord, instead: dict[str, str]) -> str:
         """The call as a programmer writes it; arguments that say nothing are left out."""
-        given = ", ".join(f"{name}={_word(_cut(text))}" for name, text in step.args.items() if text)
+        given = ", ".join(
+            f"{name}={instead.get(name) or _word(_cut(text))}"
+            for name, text in step.args.items()
+            if text and not (text == "0" and name in NOTHING_AT_ZERO)
+        )
         return f"{self.paint(BOLD, step.step)}({given})"
 
     def outcome(self, step: StepRecord) -> str:
@@ -111,7 +156,7 @@ class Full(Brief):
     """The brief line, and under it what there is to learn."""
 
     def step(self, step: StepRecord) -> list[str]:
-        told = super().step(step)
+        told = [self.one(step)]
         told.append(self._about("why", step.why))
         told.append(self._about("shell", step.shell))
         told.append(self._about("manual", step.man))

@@ -44,7 +44,7 @@ def setresuid(uid: int) -> None:
     "umask(2)",
     why="the permissions that new files do not get",
     shell=lambda a: f"umask {a['mask']:04o}",
-    show={"mask": lambda value: f"{value:04o}"},
+    show={"mask": lambda value: f"{value:04o}", "return": lambda value: f"{value:04o}"},
 )
 def umask(mask: int) -> int:
     """Set the file mode creation mask; what it was."""

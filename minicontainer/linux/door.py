@@ -47,7 +47,8 @@ class Step:
     """What is known of a kernel call before it is made.
 
     ``shell`` renders the arguments as the command a person would type; ``show`` decodes single
-    arguments; ``watch`` lists what the call may change, as (kind, key) pairs for explain/observe.py.
+    arguments, and under ``return`` the result; ``watch`` lists what the call may change, as (kind,
+    key) pairs for explain/observe.py.
     """
 
     __slots__ = ("decoders", "man", "name", "parameters", "shell", "watch", "why")
@@ -82,6 +83,10 @@ class Step:
             name: self.decoders[name](value) if name in self.decoders else plain(value)
             for name, value in arguments.items()
         }
+
+    def decode_result(self, result: Any) -> str | None:
+        """What the call returned, as text; None for nothing."""
+        return None if result is None else self.decoders.get("return", plain)(result)
 
 
 class Call:

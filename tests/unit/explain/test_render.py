@@ -20,8 +20,13 @@ def record(**fields: object) -> StepRecord:
     return StepRecord(**(given | fields))  # type: ignore[arg-type]
 
 
+def told(form: Renderer, *records: StepRecord) -> str:
+    """What the form says of the records and no others."""
+    return "".join(form.line(one) for one in records) + form.flush()
+
+
 def test_brief_is_one_line_without_empty_arguments() -> None:
-    assert Brief(False).line(record()) == "  3 init     mount(source=proc, target=/proc) = ok\n"
+    assert told(Brief(False), record()) == "  3 init     mount(source=proc, target=/proc) = ok\n"
 
 
 def test_brief_names_the_errno() -> None:
@@ -56,7 +61,7 @@ def test_full_adds_a_hint_to_a_refusal() -> None:
 @pytest.mark.parametrize("form", [Brief, Full, Script])
 def test_control_characters_of_hostile_names_reach_no_terminal(form: type[Renderer]) -> None:
     hostile = record(args={"target": "/\033[2J"}, shell="mount /\033[2J", why="\r\033]0;x\a")
-    text = form(False).line(hostile)
+    text = told(form(False), hostile)
     assert "\033" not in text
     assert "\r" not in text
     assert "\\x1b[2J" in text
@@ -88,12 +93,35 @@ def test_json_says_when_a_process_is_lost() -> None:
 
 @pytest.mark.parametrize("mode", RENDERERS)
 def test_lines_of_a_terminal_end_in_cr_lf_but_json(mode: str) -> None:
-    text = RENDERERS[mode](False, "\r\n").line(record())
+    text = told(RENDERERS[mode](False, "\r\n"), record())
     assert text.endswith("\n")
     assert text.endswith("\r\n") == (mode != "json")
     assert text.count("\n") == text.count("\r\n") or mode == "json"
 
 
 def test_colour_only_when_asked_for() -> None:
-    assert "\033[" in Brief(True).line(record())
-    assert "\033[" not in Brief(False).line(record())
+    assert "\033[" in told(Brief(True), record())
+    assert "\033[" not in told(Brief(False), record())
+
+
+def test_brief_leaves_out_flags_that_are_none_and_keeps_other_zeros() -> None:
+    assert told(Brief(False), record(args={"flags": "0", "uid": "0"})) == "  3 init     mount(uid=0) = ok\n"
+
+
+def test_brief_tells_a_run_of_one_step_in_one_line() -> None:
+    devices = [f"c 1:{minor} rwm" for minor in (3, 5, 7)]
+    steps = [
+        record(seq=seq, step="write_control", args={"path": "/devices.allow", "data": data})
+        for seq, data in enumerate(devices, 3)
+    ]
+    assert told(Brief(False), *steps, record(seq=6)) == (
+        "  3 init     write_control(path=/devices.allow, data=c 1:{3, 5, 7} rwm) = ok"
+        " (3 steps, to 5)\n"
+        "  6 init     mount(source=proc, target=/proc) = ok\n"
+    )
+
+
+@pytest.mark.parametrize("form", [Full, Script, Json])
+def test_the_others_tell_every_step(form: type[Renderer]) -> None:
+    steps = [record(seq=seq, args={"number": str(seq)}, shell=f"drop {seq}") for seq in range(3, 9)]
+    assert sum(told(form(False), *steps).count(f"drop {seq}") for seq in range(3, 9)) == 6
