@@ -1,4 +1,4 @@
-"""mount(2), umount2(2), pivot_root(2), chroot(2): the file-system tree of a mount namespace."""
+"""mount(2), umount2(2), pivot_root(2), chdir(2): the file-system tree of a mount namespace."""
 
 from __future__ import annotations
 
@@ -125,17 +125,6 @@ def umount2(target: str | bytes, flags: int = 0) -> None:
 def pivot_root(new_root: str, put_old: str) -> None:
     """pivot_root(2); with both ".", the old root is stacked under the new one (see its NOTES)."""
     syscall(number("pivot_root"), os.fsencode(new_root), os.fsencode(put_old), path=new_root)
-
-
-@step(
-    "chroot(2)",
-    why="start path look-ups at this folder",
-    shell=lambda a: f"chroot {quote(a['path'])}",
-    watch=lambda a: [("root", "self")],
-)
-def chroot(path: str) -> None:
-    """chroot(2)."""
-    os.chroot(path)
 
 
 @step(

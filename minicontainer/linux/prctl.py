@@ -52,16 +52,6 @@ def set_keepcaps(keep: bool) -> None:
 
 @step(
     "prctl(2)",
-    why="orphans of the container's program come to this process, which waits for them",
-    shell=lambda a: "# prctl(PR_SET_CHILD_SUBREAPER, 1)",
-)
-def set_child_subreaper(subreaper: bool) -> None:
-    """PR_SET_CHILD_SUBREAPER (Linux 3.4)."""
-    _prctl.set_child_subreaper(1 if subreaper else 0)
-
-
-@step(
-    "prctl(2)",
     why="a name that ps can show",
     shell=lambda a: f"# prctl(PR_SET_NAME, {a['name']})",
 )

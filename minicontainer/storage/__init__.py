@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from minicontainer.errors import Unsupported, UsageError
+from minicontainer.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,12 +63,3 @@ def _remember(path: str, line: bytes) -> None:
         raise
     finally:
         os.close(fd)
-
-
-def require(root: str, name: str) -> None:
-    """Unsupported, with the reason, if driver ``name`` cannot work on ``root``."""
-    from minicontainer.storage.probe import why_not_overlay
-
-    reason = why_not_overlay(root) if name == "overlay" else None
-    if reason:
-        raise Unsupported(f"the overlay storage driver does not work on {root}: {reason}")

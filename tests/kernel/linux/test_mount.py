@@ -210,15 +210,11 @@ def test_pivot_root_needs_a_mount_that_is_not_shared(tmp_path: Path) -> None:
     assert caught.value.step["man"] == "pivot_root(2)"  # type: ignore[attr-defined]
 
 
-def test_chroot_and_chdir_by_descriptor(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-
-    def work() -> list[object]:
-        fd = os.open(tmp_path / "folder", os.O_RDONLY | os.O_DIRECTORY)
-        mount.chroot(str(tmp_path))
+def test_chdir_by_descriptor(tmp_path: Path) -> None:
+    def work() -> str:
+        fd = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
         mount.chdir("/")
-        top = os.listdir(".")
         mount.chdir(fd)
-        return [top, os.getcwd()]
+        return os.getcwd()
 
-    assert in_child(work) == [["folder"], "/folder"]
+    assert in_child(work) == str(tmp_path)

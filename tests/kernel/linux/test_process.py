@@ -232,24 +232,6 @@ def test_a_process_dies_with_its_parent() -> None:
     os.close(orphan)
 
 
-def test_a_subreaper_gets_the_orphans() -> None:
-    from minicontainer.linux import prctl
-
-    def work() -> bool:
-        prctl.set_child_subreaper(True)
-        middle = os.fork()
-        if middle == 0:
-            if os.fork() == 0:
-                time.sleep(0.05)
-                os._exit(5)
-            os._exit(0)
-        os.waitpid(middle, 0)
-        _, ended = os.waitpid(-1, 0)
-        return os.waitstatus_to_exitcode(ended) == 5
-
-    assert in_child(work)
-
-
 def test_a_process_that_is_not_dumpable_belongs_to_root() -> None:
     from minicontainer.linux import prctl
 
