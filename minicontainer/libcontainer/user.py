@@ -33,10 +33,12 @@ def _table(root: int, path: str, fields: int) -> list[list[str]]:
     except OSError:
         # Absent, a loop of links, a link out of the image: such an image has no names.
         return []
+    # A device has no end, and a file may be made as large as the image likes.
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return []
     with os.fdopen(fd, "rb") as file:
-        # A device has no end, and a file may be made as large as the image likes.
-        regular = stat.S_ISREG(os.fstat(fd).st_mode)
-        text = file.read(LONGEST).decode(errors="surrogateescape") if regular else ""
+        text = file.read(LONGEST).decode(errors="surrogateescape")
     rows = [line.split(":") for line in text.split("\n")]
     return [row for row in rows if len(row) >= fields and not row[0].startswith("#")]
 
