@@ -7,7 +7,7 @@
     105 init  drop_bounding(number=CAP_PERFMON) = ok ┘             to 105)
 
 A run is of neighbours in the story that one process made, that all succeeded without a result, and
-that differ in the same single argument.  Two are told as they are.
+that differ in the same single argument (a path: in what is at one depth).  Two are told as they are.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def differing(group: list[StepRecord], step: StepRecord) -> str:
     names = [name for name, text in step.args.items() if text != first.args.get(name)]
     if len(names) != 1 or (len(group) > 1 and names[0] != differing(group[:1], group[1])):
         return ""
-    return names[0]
+    name = names[0]
+    # Folders of one depth are siblings, and have most of their path in common.
+    return name if step.args[name].count("/") == first.args.get(name, "").count("/") else ""
 
 
 def together(texts: list[str]) -> str:

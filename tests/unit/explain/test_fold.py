@@ -55,6 +55,11 @@ def test_another_argument_begins_another_run() -> None:
     assert groups(*first, *second) == [[1, 2, 3], [4, 5, 6]]
 
 
+def test_siblings_are_not_told_with_their_parents() -> None:
+    paths = ["/a/x/1", "/b/x/1", "/c/x/1", "/a/x", "/b/x", "/c/x"]
+    assert groups(*(step(n, path=path) for n, path in enumerate(paths))) == [[0, 1, 2], [3, 4, 5]]
+
+
 def test_a_result_is_told_at_once() -> None:
     runs = Runs()
     made = step(1)
