@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Asked = tuple[int, str, str]
 
 CALLS = (
-    "mount", "umount2", "pivot_root", "chroot", "open_tree", "move_mount", "mount_setattr", "fsopen",
+    "mount", "umount2", "pivot_root", "open_tree", "move_mount", "mount_setattr", "fsopen",
     "fsconfig", "fsmount", "unshare", "setns", "clone", "clone3", "fork", "sethostname", "setdomainname",
     "prctl", "capset", "seccomp", "setgroups", "setresgid", "setresuid", "personality", "pidfd_send_signal",
 )  # fmt: skip

@@ -98,8 +98,6 @@ MOUNTS: list[Row] = [
      CAPABILITIES),
     ("pivot_root", "ENOTDIR", "the new root or the old root's place is not a folder", "ls -ld NEW_ROOT"),
     ("pivot_root", "ENOENT", "the new root or the old root's place does not exist", "ls -ld NEW_ROOT"),
-    ("chroot", "EPERM", "no CAP_SYS_CHROOT", CAPABILITIES),
-    ("chroot", "ENOENT", "the folder does not exist", "ls -ld PATH"),
     ("chdir", "ENOENT", "the working folder does not exist in the container", "ls -ld PATH in the image"),
     ("chdir", "ENOTDIR", "the working folder is a file in the container", "ls -ld PATH in the image"),
     ("chdir", "EACCES", "the container's user may not enter the working folder", "namei -l PATH"),
