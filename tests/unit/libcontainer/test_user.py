@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PASSWD = """root:x:0:0:root:/root:/bin/sh
 # a comment
 daemon:x:1:1::/usr/sbin:/bin/false
-alice:x:1000:1000:Alice:/home/alice:/bin/sh
+alice:x:1000:1000:Alice:/people/alice:/bin/sh
 42:x:77:78:a name of digits:/home/42:/bin/sh
 broken line
 short:x:9
@@ -54,10 +54,10 @@ def root(image: Path) -> Iterator[int]:
         ("", 0, 0, [0], "/root"),
         ("root", 0, 0, [0], "/root"),
         ("0", 0, 0, [0], "/root"),
-        ("alice", 1000, 1000, [1000, 29, 44, 50], "/home/alice"),
-        ("1000", 1000, 1000, [1000, 29, 44, 50], "/home/alice"),
-        ("alice:audio", 1000, 29, [29], "/home/alice"),
-        ("alice:99", 1000, 99, [99], "/home/alice"),
+        ("alice", 1000, 1000, [1000, 29, 44, 50], "/people/alice"),
+        ("1000", 1000, 1000, [1000, 29, 44, 50], "/people/alice"),
+        ("alice:audio", 1000, 29, [29], "/people/alice"),
+        ("alice:99", 1000, 99, [99], "/people/alice"),
         ("4321", 4321, 0, [0], "/"),
         ("4321:8765", 4321, 8765, [8765], "/"),
         (":50", 0, 50, [50], "/root"),
