@@ -18,7 +18,7 @@ PASSWD = """root:x:0:0:root:/root:/bin/sh
 # a comment
 daemon:x:1:1::/usr/sbin:/bin/false
 alice:x:1000:1000:Alice:/people/alice:/bin/sh
-42:x:77:78:a name of digits:/home/42:/bin/sh
+42:x:77:78:a name of digits:/people/42:/bin/sh
 broken line
 short:x:9
 words:x:one:two::/:/bin/sh
@@ -61,7 +61,7 @@ def root(image: Path) -> Iterator[int]:
         ("4321", 4321, 0, [0], "/"),
         ("4321:8765", 4321, 8765, [8765], "/"),
         (":50", 0, 50, [50], "/root"),
-        ("42", 77, 78, [78], "/home/42"),
+        ("42", 77, 78, [78], "/people/42"),
         ("nohome", 5, 6, [6], "/"),
         ("2147483647", 2147483647, 0, [0], "/"),
     ],
@@ -121,5 +121,5 @@ def test_a_pipe_or_folder_in_the_place_of_the_file_hangs_nobody(image: Path, roo
 
 
 def test_names_that_are_not_utf8(image: Path, root: int) -> None:
-    (image / "etc" / "passwd").write_bytes(b"caf\xe9:x:8:9::/home/caf\xe9:/bin/sh\n")
+    (image / "etc" / "passwd").write_bytes(b"caf\xe9:x:8:9::/people/caf\xe9:/bin/sh\n")
     assert lookup(root, os.fsdecode(b"caf\xe9")).uid == 8
