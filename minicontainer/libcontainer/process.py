@@ -198,6 +198,7 @@ def _refuse_own_interpreter(path: str, name: str) -> None:
     """An image's ``#!/proc/self/exe`` would start the host's Python, which runs this process, with the
     image's libraries: and let it open that file (CVE-2019-5736).
 
+    Where the same file is on a mount of the container's own, whoever asked for that mount gave it.
     A container that exchanges the file between this look and execve is not caught.
     """
     try:
@@ -206,12 +207,24 @@ def _refuse_own_interpreter(path: str, name: str) -> None:
         return  # no /proc, no way to it
     for _ in range(MOST_INTERPRETERS):
         found = os.stat(path)
-        if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
+        if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino) and not _on_own_mount(path):
             raise CommandNotExecutable(f'exec: "{name}": leads to the interpreter of the runtime itself')
         following = _interpreter(path)
         if following is None or not os.path.exists(following):
             return
         path = following
+
+
+def _on_own_mount(path: str) -> bool:
+    """Whether a file is reached through a mount of this mount namespace (proc(5), fdinfo's mnt_id)."""
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        with open(f"/proc/self/fdinfo/{fd}") as info:
+            mount_id = next(line.split()[1] for line in info if line.startswith("mnt_id:"))
+    finally:
+        os.close(fd)
+    with open("/proc/self/mountinfo") as table:
+        return any(line.split(" ", 1)[0] == mount_id for line in table)
 
 
 def _interpreter(path: str) -> str | None:

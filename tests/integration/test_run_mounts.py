@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 
 import pytest
 
@@ -167,3 +168,11 @@ def test_modes_of_our_state_folders_keep_others_out(mc: Runner) -> None:
     for folder in (mc.run_root, f"{mc.root}/images", f"{mc.root}/containers/.names"):
         mode = stat.S_IMODE(os.stat(folder).st_mode)
         assert mode & 0o022 == 0, f"{folder} {mode:o}"
+
+
+def test_interpreter_of_the_runtime_on_a_mount_that_was_asked_for(mc: Runner) -> None:
+    """It may run there, and not by the way that leads out of the container."""
+    real = os.path.realpath(sys.executable)
+    result = mc(*RUN, "-v", f"{real}:/own:ro", "busybox", "/own", "--version")
+    assert "leads to the interpreter" not in result.err, result
+    assert mc(*RUN, "-v", f"{real}:/own:ro", "busybox", "/proc/self/exe").code == 126
