@@ -191,7 +191,7 @@ class Engine:
         container.config.hostname = container.config.hostname or host_name
         if container.name:
             self._refuse_taken(container.name)
-        temporary.sweep(self.folders.containers)  # what killed commands left half-made
+        self._sweep()
         for bind in container.host.mounts:
             if bind.type == "bind" and not os.path.lexists(bind.source):
                 os.makedirs(bind.source, exist_ok=True)  # as Docker does for -v
@@ -208,6 +208,8 @@ class Engine:
                 os.rename(folder, self.folders.container(container.id))
         except BaseException:
             remove_tree(folder)
+            with suppress(OSError):  # the first error is the one to tell; a name without owner is free
+                self._forget_name(container)
             raise
         finally:
             os.close(fd)
@@ -227,6 +229,29 @@ class Engine:
         if os.path.lexists(link):
             os.unlink(link)  # its container was never finished, or is gone
         os.symlink(f"../{container.id}", link)
+
+    def _forget_name(self, container: Container) -> None:
+        """Give back the name of a container whose folder is gone, or never was."""
+        link = f"{self.folders.names}/{container.name}"
+        with self.folders.lock():
+            if container.name and os.path.islink(link) and self._owner(container.name) == container.id:
+                os.unlink(link)
+
+    def _sweep(self) -> None:
+        """Remove what killed commands left half-made, or half removed."""
+        if not temporary.sweep(self.folders.containers):
+            return
+        with self.folders.lock():
+            for name in os.listdir(self.folders.names):
+                if not self._taken(name):
+                    os.unlink(f"{self.folders.names}/{name}")
+            for container_id in os.listdir(self.folders.monitors):
+                if not os.path.isdir(self.folders.container(container_id)):
+                    remove_tree(f"{self.folders.monitors}/{container_id}")
+            for container_id in os.listdir(self.folders.locks):
+                gone = not os.path.isdir(self.folders.container(container_id))
+                if gone and container_id != records.ALL:
+                    os.unlink(f"{self.folders.locks}/{container_id}")
 
     def _taken(self, name: str) -> bool:
         return os.path.exists(f"{self.folders.names}/{name}")
@@ -386,23 +411,22 @@ class Engine:
         return os.path.basename(os.readlink(f"{self.folders.names}/{name}"))
 
     def discard(self, container: Container) -> None:
-        """Remove a stopped container's folder, name and lock: out of sight first, then for good."""
+        """Remove a stopped container's folder, name and lock: out of sight first, then for good.
+
+        While ``away`` is there, `_sweep` finds all that a kill leaves.
+        """
+        remove_tree(f"{self.folders.monitors}/{container.id}")
         away, fd = temporary.new_folder(self.folders.containers)
         try:
-            # The name first: while its container is there, nobody else can take it.
-            link = f"{self.folders.names}/{container.name}"
-            if os.path.islink(link) and self._owner(container.name) == container.id:
-                os.unlink(link)
             os.rename(self.folders.container(container.id), f"{away}/container")
+            self._forget_name(container)
+            lock = f"{self.folders.locks}/{container.id}"
+            if os.path.lexists(lock):
+                os.unlink(lock)
             self.driver(container.driver).remove(f"{away}/container")
         finally:
             remove_tree(away)
             os.close(fd)
-        for path in (f"{self.folders.monitors}/{container.id}", f"{self.folders.locks}/{container.id}"):
-            if os.path.isdir(path):
-                remove_tree(path)
-            elif os.path.lexists(path):
-                os.unlink(path)
 
     # -- mending
 

@@ -19,8 +19,8 @@
         monitors/<id>/attach.sock      clients come here
         locks/                         <id>, and "containers"
 
-Locks are taken in this order, and never the other way round: ``containers`` (making a container,
-taking a name), then a container's own, then the image store's, then the network's.
+Locks are taken in this order, and never the other way round: a container's own, then ``containers``
+(taking a name, giving it back), then the image store's, then the network's.
 
 A container runs if its status says so *and* the monitor named there lives (pid and start time).  If
 the monitor is gone, the status is a lie that `Engine` mends the next time it looks::
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     T = TypeVar("T")
+
+ALL = "containers"  # the lock of what they share
 
 
 class Bind(msgspec.Struct, omit_defaults=True):
@@ -163,7 +165,7 @@ class Folders:
 
     def lock(self) -> files.Lock:
         """The lock ``containers``."""
-        return files.Lock(f"{self.locks}/containers")
+        return files.Lock(f"{self.locks}/{ALL}")
 
     def container_lock(self, container_id: str) -> ContainerLock:
         """A container's own."""
