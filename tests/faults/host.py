@@ -1,0 +1,354 @@
+"""A host to break: a child that has namespaces and control groups to itself, thrown away with it.
+
+::
+
+    pytest ── fork ── own cgroups, unshare ── fork ──► "host", pid 1 of all that the commands make
+                                                         │  /proc, cgroups, /sys, a tmpfs for the state
+                                                         └── Python -c main ...: a command under test
+
+Nothing else runs there, so what a command leaves is the difference of two looks at it (`Host.facts`).
+Ids are drawn at random, so a look names them by their order (``id1``); the rest is compared as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import subprocess
+import sys
+import time
+import traceback
+
+import pytest
+
+from minicontainer.linux import mount, namespaces, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+    Facts = dict[str, list[str]]
+
+ALL = os.environ.get("MINICONTAINER_FAULTS") == "all"
+STATE = "/mnt"
+ROOT, RUN, SCRATCH = f"{STATE}/root", f"{STATE}/run", f"{STATE}/scratch"
+PATIENCE_S = 20
+SETTLING_S = 4
+COMMAND = "from minicontainer.cli.main import main; main()"
+NEW = (
+    process.CLONE_NEWNS
+    | process.CLONE_NEWNET
+    | process.CLONE_NEWPID
+    | process.CLONE_NEWUTS
+    | process.CLONE_NEWIPC
+)
+_ID = re.compile(r"[0-9a-f]{64}")
+
+
+class Result:
+    """How a command ended; ``code`` is None if it did not within `PATIENCE_S`."""
+
+    __slots__ = ("code", "err", "out")
+
+    def __init__(self, code: int | None, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+
+class Host:
+    """What a test does on the host, from inside it."""
+
+    def __init__(self, hierarchies: list[str]) -> None:
+        self.hierarchies = hierarchies
+        self._environment = {
+            "PATH": os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin",
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "PYTHONPYCACHEPREFIX": f"{STATE}/bytecode",
+            "MINICONTAINER_ROOT": ROOT,
+            "MINICONTAINER_RUN_ROOT": RUN,
+        }
+
+    def run(self, *words: str, fault: str = "", under: list[str] | None = None) -> Result:
+        """A command; ``fault`` is MINICONTAINER_FAULT, ``under`` a program that runs it (strace)."""
+        with open(f"{SCRATCH}/out", "w+") as out, open(f"{SCRATCH}/err", "w+") as err:
+            started = subprocess.Popen(
+                [*(under or []), sys.executable, "-c", COMMAND, *words],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                env={**self._environment, "MINICONTAINER_FAULT": fault},
+            )  # fmt: skip
+            try:
+                code: int | None = started.wait(PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                started.kill()
+                started.wait()
+                code = None
+            out.seek(0)
+            err.seek(0)
+            return Result(code, out.read(), err.read())
+
+    def good(self, *words: str) -> str:
+        """The output of a command that must succeed."""
+        result = self.run(*words)
+        assert result.code == 0, f"{words}: {result.code} {result.err}"
+        return result.out.strip()
+
+    def containers(self) -> list[str]:
+        """Every container by its id, as ``ps -a`` lists them: the ordinary command that mends."""
+        return self.good("ps", "-a", "-q", "--no-trunc").split()
+
+    def images(self) -> set[str]:
+        """The ids of all images."""
+        return set(self.good("images", "-q", "--no-trunc").split())
+
+    def forget_images(self, kept: set[str]) -> None:
+        """Remove the images that are not in ``kept``: one that lost its name to another stays as an image."""
+        made = self.images() - kept
+        if made:
+            self.good("rmi", "-f", *made)
+
+    def facts(self) -> Facts:
+        """All that a command could leave behind."""
+        _reap()
+        return {
+            "mounts": _mounts(),
+            "cgroups": self._groups(),
+            "links": sorted(os.listdir("/sys/class/net")),
+            "rules": _rules(),
+            "ip_forward": [_read("/proc/sys/net/ipv4/ip_forward")],
+            "processes": _processes(),
+            "files": _named([*_files(ROOT), *_files(RUN)]),
+        }
+
+    def _groups(self) -> list[str]:
+        found = []
+        for folder in self.hierarchies:
+            for path, _, files in os.walk(folder):
+                state = _read(f"{path}/freezer.state") if "freezer.state" in files else ""
+                state += _read(f"{path}/cgroup.freeze") if "cgroup.freeze" in files else ""
+                found.append(f"{path} {state}")
+        return _named(sorted(found))
+
+
+def difference(before: Facts, after: Facts) -> list[str]:
+    """One line for each thing that is there and should not be (+), or should be and is not (-)."""
+    lines = []
+    for kind in before:
+        was, now = list(before[kind]), list(after[kind])
+        for one in before[kind]:
+            if one in now:
+                now.remove(one)
+                was.remove(one)
+        lines += [f"- {kind}: {one}" for one in was] + [f"+ {kind}: {one}" for one in now]
+    return lines
+
+
+def settled(host: Host, wanted: Facts) -> list[str]:
+    """The difference to ``wanted``, once there is none, or none of the processes that could undo it."""
+    until = time.monotonic() + SETTLING_S
+    while found := difference(wanted, now := host.facts()):
+        if now["processes"] == wanted["processes"]:
+            return difference(wanted, host.facts())  # the last of them may have been at it just then
+        if time.monotonic() > until:
+            break
+        time.sleep(0.02)
+    return found
+
+
+def sample(found: list[T], salt: str, cases: int) -> list[T]:
+    """Every n-th, about ``cases`` of them, beginning elsewhere for each ``salt``."""
+    stride = max(1, len(found) // cases)
+    return found[sum(salt.encode()) % stride :: stride]
+
+
+def on_a_host(test: Callable[..., None]) -> Callable[..., None]:
+    """Run the body of a test on a host of its own, which it gets as its first argument."""
+
+    @functools.wraps(test)
+    def inside(*args: Any, **kwargs: Any) -> None:
+        trouble = _in_child(lambda host: test(host, *args, **kwargs))
+        if trouble:
+            pytest.fail(trouble, pytrace=False)
+
+    # functools.wraps shows pytest the signature of the test, whose first argument is no fixture.
+    del inside.__wrapped__
+    return inside
+
+
+def _in_child(work: Callable[[Host], None]) -> str:
+    """The traceback of ``work`` on a new host; empty if there was none."""
+    name = f"faults-{os.getpid()}"
+    groups = {folder: f"{folder}/{name}" for folder in _cgroup_mounts()}
+    reader, writer = os.pipe()
+    for folder, group in groups.items():
+        os.mkdir(group)
+        for file in ("cpuset.cpus", "cpuset.mems"):
+            if os.path.exists(f"{folder}/cpuset.sched_load_balance"):  # v1: empty, and takes no process
+                _write(f"{group}/{file}", _read(f"{folder}/{file}"))
+    try:
+        middle = os.fork()
+        if middle == 0:
+            _be_between(work, groups, writer)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as answer:
+            text = answer.read().decode(errors="replace")
+        _, status = os.waitpid(middle, 0)
+    finally:
+        for group in groups.values():
+            _remove(group)
+    return text or (f"the host ended with {status}" if status else "")
+
+
+def _be_between(work: Callable[[Host], None], groups: dict[str, str], writer: int) -> None:
+    """The process that enters the groups and namespaces and makes pid 1; does not return."""
+    text = ""
+    try:
+        for group in groups.values():
+            _write(f"{group}/cgroup.procs", "0")
+        namespaces.unshare(NEW | process.CLONE_NEWCGROUP)
+        first = os.fork()
+        if first == 0:
+            _be_first(work, writer)
+        os.waitpid(first, 0)
+    except BaseException:
+        text = traceback.format_exc()
+    os.write(writer, text.encode()[-60000:])
+    os._exit(0)
+
+
+def _be_first(work: Callable[[Host], None], writer: int) -> None:
+    text = ""
+    hierarchies: list[str] = []
+    try:
+        hierarchies = _furnish()
+        work(Host(hierarchies))
+    except BaseException:
+        text = traceback.format_exc()
+    finally:
+        _thaw(hierarchies)
+        os.write(writer, text.encode()[-60000:])
+        os._exit(0)
+
+
+def _furnish() -> list[str]:
+    """Mounts and folders of the new host; the mount points of its cgroup hierarchies."""
+    mount.mount(None, "/", None, mount.MS_REC | mount.MS_PRIVATE)
+    hierarchies = _cgroup_mounts()
+    mount.mount("proc", "/proc", "proc")
+    mount.mount("sysfs", "/sys", "sysfs")
+    if list(hierarchies) == ["/sys/fs/cgroup"]:
+        mount.mount("cgroup", "/sys/fs/cgroup", "cgroup2")
+    else:
+        mount.mount("tmpfs", "/sys/fs/cgroup", "tmpfs")
+        for folder, (fstype, options) in hierarchies.items():
+            os.makedirs(folder)
+            mount.mount("cgroup", folder, fstype, 0, options)
+    # Only what the commands themselves make may carry over from one to the next.
+    mount.mount("tmpfs", STATE, "tmpfs")
+    for path in (ROOT, RUN, SCRATCH):
+        os.mkdir(path)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    _write("/proc/sys/net/ipv4/ip_forward", "0")
+    return list(hierarchies)
+
+
+def _cgroup_mounts() -> dict[str, tuple[str, str | None]]:
+    """(file system type, options) of every writable hierarchy, by mount point."""
+    found: dict[str, tuple[str, str | None]] = {}
+    for line in _read("/proc/self/mountinfo").splitlines():
+        before, _, after = line.partition(" - ")
+        folder, (fstype, _, options) = before.split()[4], after.split()[:3]
+        names = set(options.split(",")) - {"rw", "ro", "xattr", "nsdelegate", "memory_recursiveprot"}
+        if fstype in ("cgroup", "cgroup2") and os.access(f"{folder}/cgroup.procs", os.W_OK):
+            found[folder] = (fstype, ",".join(sorted(names)) if fstype == "cgroup" else None)
+    return found
+
+
+def _thaw(hierarchies: list[str]) -> None:
+    """What is frozen could not die with the host."""
+    for folder in hierarchies:
+        for path, _, files in os.walk(folder):
+            for file, word in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+                if file in files and path != folder:
+                    _write(f"{path}/{file}", word)
+
+
+def _remove(group: str) -> None:
+    """Remove a group and those below it, once the host's processes are gone from it."""
+    until = time.monotonic() + 5
+    folders = [path for path, _, _ in os.walk(group, topdown=False)]
+    for folder in folders:
+        while True:
+            try:
+                os.rmdir(folder)
+                break
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+
+
+def _reap() -> None:
+    """Orphans become children of pid 1."""
+    while True:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                return
+        except ChildProcessError:
+            return
+
+
+def _mounts() -> list[str]:
+    lines = [line.split(" - ") for line in _read("/proc/self/mountinfo").splitlines()]
+    return _named([f"{before.split()[4]} {after.split()[0]}" for before, after in lines])
+
+
+def _rules() -> list[str]:
+    try:
+        ran = subprocess.run(
+            ["nft", "--stateless", "list", "ruleset"], capture_output=True, text=True, check=True,
+            env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"},
+        )  # fmt: skip
+    except FileNotFoundError:  # then there can be none of ours
+        return []
+    return ran.stdout.splitlines()
+
+
+def _processes() -> list[str]:
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            try:
+                found.append(_read(f"/proc/{name}/cmdline").replace("\0", " ").strip())
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    return sorted(found)
+
+
+def _files(folder: str) -> list[str]:
+    """Paths below ``folder``; unpacked layers and writable ones only by their names."""
+    found = []
+    for path, folders, files in os.walk(folder):
+        found += [f"{path}/{name}" for name in [*folders, *files]]
+        if os.path.basename(os.path.dirname(path)) in ("layers", "upper", "work"):
+            folders[:] = []
+    return sorted(found)
+
+
+def _named(lines: list[str]) -> list[str]:
+    """``lines`` with id1, id2, ... for 64 hex digits, in the order in which they are met."""
+    seen: dict[str, str] = {}
+    return [_ID.sub(lambda m: seen.setdefault(m[0], f"id{len(seen) + 1}"), line) for line in lines]
+
+
+def _read(path: str) -> str:
+    with open(path, errors="surrogateescape") as file:
+        return file.read().strip()
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)

@@ -1,0 +1,153 @@
+"""Every call with which a command changes files fails as on a full disk, or is the command's last.
+
+The steps of test_steps.py are what is asked of the kernel's containers; the command's own files are
+ordinary work, so here strace(1) injects: ``-e inject=rename:error=ENOSPC:when=3``.
+
+::
+
+    good run under strace ─► its calls: mkdir 1, mkdir 2, rename 1, ...
+    for each:   the command again, with that call failing, or with SIGKILL there
+                the command a second time, undisturbed: it works
+                what it made is removed; the host is as before, at the latest after one more `run`
+
+A sample runs by default, all with ``MINICONTAINER_FAULTS=all``, as in test_steps.py.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from tests.faults.host import ALL, SCRATCH, difference, on_a_host, sample, settled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.faults.host import Host
+
+pytestmark = pytest.mark.needs("network namespace", "pid namespace", "cgroup namespace", "command:strace")
+
+CASES = 4
+QUIET = ["run", "--rm", "--network", "none", "busybox", "true"]
+MADE = ["run", "-d", "--name", "made", "--network", "none", "busybox", "sleep", "1000"]
+
+# operation -> (what is there before, the command that is struck, what takes it back)
+OPERATIONS: dict[str, tuple[list[list[str]], list[str], list[list[str]]]] = {
+    "import": ([], ["import", f"{SCRATCH}/image.tar", "second"], [["rmi", "second"]]),
+    "run": ([], QUIET, []),
+    "commit": (
+        [MADE, ["exec", "made", "sh", "-c", "mkdir /new; echo 1 > /new/file; rm /bin/ls"]],
+        ["commit", "made", "second"],
+        [["rmi", "second"]],
+    ),
+    "rm": ([], ["rm", "-f", "made"], []),
+    "rmi": ([], ["rmi", "second"], []),
+}
+# What is done again before each case of an operation that takes things away.
+AGAIN = {"rm": [MADE], "rmi": [["import", f"{SCRATCH}/image.tar", "second"]]}
+
+CHANGING = (
+    "/^(f|l)?(mkdir|rmdir|rename|link|symlink|unlink|mknod|chmod|chown|truncate|setxattr)(at|at2)?$"
+    "|^(fsync|write|sendfile|copy_file_range|utimensat)$"
+)
+# Nobody but the terminal's reader hears of these.
+_NOT_FILES = re.compile(r"write\((1|2),")
+_CALL = re.compile(r"(\w+)\(")
+
+
+@pytest.mark.timeout(3600 if ALL else 120)
+@pytest.mark.parametrize("kind", ["error=ENOSPC", "signal=SIGKILL"])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_files_are_as_before(operation: str, kind: str, busybox_tar: Path) -> None:
+    every_call(operation, kind, str(busybox_tar))
+
+
+@on_a_host
+def every_call(host: Host, operation: str, kind: str, image: str) -> None:
+    before, command, undo = OPERATIONS[operation]
+    again = AGAIN.get(operation, [])
+    host.good("import", image, "busybox")
+    with open(image, "rb") as source, open(f"{SCRATCH}/image.tar", "wb") as copy:
+        # Another image than the first: one more member behind the last.
+        copy.write(source.read().rstrip(b"\0"))
+        copy.write(bytes(-copy.tell() % 512))
+        copy.write(_member("second"))
+    for words in [QUIET, *before, *again, command, *undo]:
+        host.good(*words)
+    start, images = host.facts(), host.images()
+    for words in again:
+        host.good(*words)
+    found = calls(host, command)
+    trouble = []
+    for words in undo:
+        host.good(*words)
+    tried = found if ALL else sample(found, operation + kind, CASES)
+    for name, number in tried:
+        for words in again if not difference(start, host.facts()) else []:
+            host.good(*words)
+        about = f"{name} {number}"
+        result = host.run(*command, under=inject(name, number, kind))
+        if result.code is None or "Traceback" in result.err or "internal error" in result.err:
+            trouble.append(f"{about}: ended with {result.code}: {result.err.strip()}")
+        elif len(result.err.splitlines()) > 1 or (result.code not in (0, 137, -9) and not result.err):
+            trouble.append(f"{about}: ended with {result.code}, and said {result.err!r}")
+        second = host.run(*command)
+        if second.code and not (again and "o such" in second.err):
+            trouble.append(f"{about}: the second time: {second.err.strip()}")
+        for words in undo:
+            host.run(*words)
+        host.containers()
+        host.forget_images(images)
+        left = settled(host, start)
+        if left:  # the next run sweeps
+            host.good(*QUIET)
+            left = settled(host, start)
+        if left:
+            trouble += [f"{about}: {line}" for line in left]
+            break  # the rest would be compared with a host that is broken already
+    print(f"\n{operation} {kind}: {len(found)} calls, {len(tried)} tried, {len(trouble)} wrong")
+    assert not trouble, "\n".join([f"{operation}, {kind}", *trouble])
+
+
+def calls(host: Host, command: list[str]) -> list[tuple[str, int]]:
+    """(name, which of that name) of the calls of a good run."""
+    result = host.run(*command, under=["strace", "-qq", "-e", f"trace={CHANGING}", "-o", f"{SCRATCH}/calls"])
+    assert result.code == 0, result.err
+    counts: Counter[str] = Counter()
+    found = []
+    with open(f"{SCRATCH}/calls", errors="replace") as file:
+        for line in file:
+            call = _CALL.match(line)
+            if call:
+                counts[call[1]] += 1
+                if not _NOT_FILES.match(line):
+                    found.append((call[1], counts[call[1]]))
+    return found
+
+
+def inject(name: str, number: int, kind: str) -> list[str]:
+    """strace, as what runs the command."""
+    return [
+        "strace",
+        "-qq",
+        "-e",
+        f"trace={name}",
+        "-e",
+        f"inject={name}:{kind}:when={number}",
+        "-o",
+        "/dev/null",
+    ]
+
+
+def _member(name: str) -> bytes:
+    """An empty file as the last member of a tar archive."""
+    import io
+    import tarfile
+
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    return buffer.getvalue()
