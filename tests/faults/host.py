@@ -22,7 +22,7 @@ import traceback
 
 import pytest
 
-from minicontainer.linux import mount, namespaces, process
+from minicontainer.linux import mount, namespaces, netdevice, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ def _furnish() -> list[str]:
     mount.mount("tmpfs", STATE, "tmpfs")
     for path in (ROOT, RUN, SCRATCH):
         os.mkdir(path)
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    netdevice.interface_up("lo")
     _write("/proc/sys/net/ipv4/ip_forward", "0")
     return list(hierarchies)
 
