@@ -160,10 +160,22 @@ class ImageStore:
                     with self._room():
                         unpack_blob(self.layout, self.driver, image, n)
             except CorruptData:
-                if all(entry.digest != image.manifest_digest for entry in self.layout.read_index()):
-                    raise NotFound(f"image {image.id} was removed meanwhile") from None
+                self._drop_if_removed(image, missing)
                 raise
+            self._drop_if_removed(image, missing)
         return image.chain
+
+    def _drop_if_removed(self, image: Image, unpacked: list[int]) -> None:
+        """Raise NotFound if the image was removed while it was unpacked; its remover saw no such layers."""
+        with self.layout.lock():
+            entries = self.layout.read_index()
+            if any(entry.digest == image.manifest_digest for entry in entries):
+                return
+            _, wanted = self.layout.collect(entries)
+            for n in reversed(unpacked):
+                if image.chain[n] not in wanted and self.driver.has_layer(image.chain[n]):
+                    self.driver.remove_layer(image.chain[n])
+        raise NotFound(f"image {image.id} was removed meanwhile") from None
 
     # Making
 

@@ -145,6 +145,19 @@ def test_rmi_by_id_with_names_of_several_repositories(bench: Bench) -> None:
     ]  # fmt: skip
 
 
+def test_image_removed_while_it_is_unpacked_leaves_no_layer(bench: Bench) -> None:
+    """Its blob was open before it was removed: so here it is brought back."""
+    image = bench.image(archive(entry("a", b"a")))
+    blob = bench.store.layout.blob_path(image.manifest.layers[0].digest)
+    os.link(blob, f"{bench.root}/open")
+    bench.store.remove(image.id)
+    os.link(f"{bench.root}/open", blob)
+    with pytest.raises(NotFound, match="was removed meanwhile"):
+        bench.store.ensure_unpacked(image)
+    assert not bench.driver.has_layer(image.chain[0])
+    assert not os.path.exists(blob)
+
+
 def test_damage_is_noticed(bench: Bench) -> None:
     image = small(bench, b"content", "x")
     bench.driver.remove_layer(image.chain[0])
