@@ -15,6 +15,7 @@ import stat
 
 from minicontainer.errors import CommandNotExecutable, CommandNotFound, InvalidConfig, MinicontainerError
 from minicontainer.libcontainer.rootfs import field
+from minicontainer.libcontainer.user import home_of
 from minicontainer.linux import capabilities, credentials, limits, mount, personality, prctl, process
 from minicontainer.linux.door import because
 
@@ -241,16 +242,20 @@ def _interpreter(path: str) -> str | None:
     return os.fsdecode(words[0]) if first.startswith(b"#!") and words else None
 
 
-def environment(config: Process, home: str | None = None) -> dict[str, str]:
-    """The environment that execve gets; later entries win.  HOME is set where it is missing."""
+def environment(config: Process) -> dict[str, str]:
+    """The environment that execve gets; later entries win.  Without HOME, that of the user in /etc/passwd."""
     found: dict[str, str] = {}
     for index, entry in enumerate(config.env):
         name, equals, value = entry.partition("=")
         if not name or not equals or "\0" in entry:
             raise InvalidConfig(f"config.json: process.env[{index}]: {entry!r} is not NAME=value")
         found[name] = value
-    if home is not None:
-        found.setdefault("HOME", home)
+    if "HOME" not in found:
+        root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            found["HOME"] = home_of(root, config.user.uid)
+        finally:
+            os.close(root)
     return found
 
 

@@ -80,6 +80,12 @@ def lookup(root: int, text: str) -> Account:
     return Account(uid, gid, [gid, *(_memberships(root, found[0], gid) if found else [])], home)
 
 
+def home_of(root: int, uid: int) -> str:
+    """The home folder of user ``uid`` in the tree at descriptor ``root``; "/" for one without a name."""
+    rows = _table(root, "/etc/passwd", 6)
+    return next((row[5] for row in rows if row[2] == str(uid)), "") or "/"
+
+
 def _group(root: int, name: str) -> int:
     number = _number(name, "gid")
     for row in _table(root, "/etc/group", 3):

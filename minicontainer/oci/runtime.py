@@ -209,7 +209,8 @@ class Linux(Document):
 class Spec(Document):
     """config.json."""
 
-    oci_version: str = SPEC_VERSION
+    # By a factory, since the specification asks for it and defaults are left out.
+    oci_version: str = msgspec.field(default_factory=lambda: SPEC_VERSION)
     process: Process | None = None
     root: Root | None = None
     hostname: str | None = None
@@ -226,7 +227,8 @@ class State(Document):
     status: str
     bundle: str
     pid: int = 0
-    oci_version: str = SPEC_VERSION
+    # By a factory, since the specification asks for it and defaults are left out.
+    oci_version: str = msgspec.field(default_factory=lambda: SPEC_VERSION)
     annotations: dict[str, str] = {}
 
 

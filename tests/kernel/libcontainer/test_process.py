@@ -325,12 +325,12 @@ def test_the_environment_is_the_configuration_s_and_nothing_else(
     containers: Containers, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_OF_THE_HOST", "1")
-    bundle.change({"process.env": ["PATH=/bin", "ONE=1", "TWO=a=b c", "ONE=2", "EMPTY="]})
+    bundle.change({"process.env": ["PATH=/bin", "ONE=1", "TWO=a=b c", "ONE=2", "EMPTY=", "HOME=/h"]})
     bundle.program("/bin/sleep", "1000")
     pid = containers.start(bundle).record.pid
     with open(f"/proc/{pid}/environ") as file:
         found = file.read().rstrip("\0").split("\0")
-    assert sorted(found) == ["EMPTY=", "ONE=2", "PATH=/bin", "TWO=a=b c"]
+    assert sorted(found) == ["EMPTY=", "HOME=/h", "ONE=2", "PATH=/bin", "TWO=a=b c"]
 
 
 def test_bytes_that_are_not_utf8_pass_through(containers: Containers, bundle: Bundle) -> None:

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from minicontainer.errors import NotFound
-from minicontainer.libcontainer.user import lookup
+from minicontainer.libcontainer.user import home_of, lookup
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,6 +88,13 @@ def test_docker_s_forms(root: int, text: str, uid: int, gid: int, groups: list[i
 def test_what_is_not_there(root: int, text: str, message: str) -> None:
     with pytest.raises(NotFound, match=message):
         lookup(root, text)
+
+
+@pytest.mark.parametrize(
+    ("uid", "folder"), [(0, "/root"), (1000, "/people/alice"), (5, "/"), (4_000_000_000, "/")]
+)
+def test_the_home_of_a_number(root: int, uid: int, folder: str) -> None:
+    assert home_of(root, uid) == folder
 
 
 def test_an_image_without_the_files_knows_numbers(tmp_path: Path) -> None:
