@@ -47,13 +47,19 @@ def new_file(folder: str) -> tuple[str, int]:
 
 
 def new_folder(folder: str) -> tuple[str, int]:
-    """Path and descriptor of a new locked folder in ``folder``; the descriptor holds the lock."""
+    """Path and descriptor of a new locked folder in ``folder``; the descriptor holds the lock.
+
+    Raises FileNotFoundError if ``folder`` does not exist.
+    """
     while True:
         path = _path(folder)
         try:
             os.mkdir(path, 0o700)
+        except FileExistsError:  # left by a process of the same number
+            continue
+        try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except (FileExistsError, FileNotFoundError):
+        except FileNotFoundError:  # swept before it was claimed
             continue
         if _claimed(fd):
             return path, fd
