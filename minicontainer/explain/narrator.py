@@ -83,10 +83,11 @@ def start(mode: str, stream_fd: int = 2) -> Narration:
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
     sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", PATIENCE_S, 0))
-    caller = os.getpid()
+    caller = os.pidfd_open(os.getpid())  # before the fork: it may be gone when the narrator first runs
     pid = process.fork()
     if pid == 0:
         _live(mode, stream_fd, receiver, caller)
+    os.close(caller)
     receiver.close()
     recorder = Recorder(sender)
     door.listeners.insert(0, recorder)  # before the fault injector, so that the story has the faults
@@ -100,36 +101,26 @@ def _live(mode: str, stream: int, receiver: socket.socket, caller: int) -> None:
         for number in _ignored:
             signal.signal(number, signal.SIG_IGN)
         door.listeners.clear()
-        stream = _alone_with(stream, receiver)
-        Narrator(renderer(mode, stream), stream, receiver).run(_descriptor_of(caller))
+        stream = _alone_with(stream, receiver, caller)
+        Narrator(renderer(mode, stream), stream, receiver).run(caller)
         status = 0
     finally:
         os._exit(status)
 
 
-def _alone_with(stream: int, receiver: socket.socket) -> int:
-    """Close every descriptor but the two; returns the stream's.  0 and 1 become /dev/null."""
+def _alone_with(stream: int, receiver: socket.socket, caller: int) -> int:
+    """Close every descriptor but these; returns the stream's.  0 and 1 become /dev/null."""
     kept = os.dup(stream) if stream <= 2 else stream
     nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
-    low, high = sorted((kept, receiver.fileno()))
-    os.closerange(3, low)
-    os.closerange(low + 1, high)
-    os.closerange(high + 1, os.sysconf("SC_OPEN_MAX"))
+    first = 3
+    for needed in sorted({kept, receiver.fileno(), caller}):
+        os.closerange(first, needed)
+        first = needed + 1
+    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
     os.dup2(kept, 2)
     return kept
-
-
-def _descriptor_of(pid: int) -> int | None:
-    """A pidfd of the caller; None before Linux 5.3, where the story ends with its last writer."""
-    try:
-        found = os.pidfd_open(pid)
-    except OSError:
-        return None
-    if os.getppid() != pid:  # it ended before we could hold it
-        os._exit(0)
-    return found
 
 
 class Narrator:
@@ -145,12 +136,11 @@ class Narrator:
         self._over = False
         self._since = 0.0  # when the undecided execve was heard of
 
-    def run(self, caller: int | None) -> None:
-        """Until the story is over and written, or its reader is gone."""
+    def run(self, caller: int) -> None:
+        """Until the story is over and written, or its reader is gone.  ``caller`` is a pidfd."""
         poll = select.poll()
         poll.register(self._receiver, select.POLLIN)
-        if caller is not None:
-            poll.register(caller, select.POLLIN)
+        poll.register(caller, select.POLLIN)
         while True:
             poll.register(self._stream, select.POLLOUT if self._text else 0)
             events = dict(poll.poll(self._timeout_ms()))
@@ -175,11 +165,10 @@ class Narrator:
             if self._over and not self._text:
                 return
 
-    def _leave(self, poll: select.poll, caller: int | None) -> None:
+    def _leave(self, poll: select.poll, caller: int) -> None:
         """Hear no more; senders learn it by EPIPE."""
         poll.unregister(self._receiver)
-        if caller is not None:
-            poll.unregister(caller)
+        poll.unregister(caller)
         self._receiver.close()
         self._tell(self._story.end())
         self._text += self._render.closing().encode()

@@ -362,9 +362,11 @@ def test_every_change_is_told_at_the_door(tmp_path: Path) -> None:
     here.attach(A, container.path)
     attached, teller.commands = teller.commands, []
     here.release(A)
+    ipv6 = "/proc/sys/net/ipv6/conf/minicontainer0/disable_ipv6"
     expected = [
         "echo '{",
         "ip link add name minicontainer0 address 02:42:ac:1d:00:01 group ",
+        *([f"echo 1 > {ipv6}"] if os.path.exists(os.path.dirname(os.path.dirname(ipv6))) else []),
         "ip address add 172.29.0.1/16 broadcast + dev minicontainer0",
         f"echo 1 > {IP_FORWARD}",
         "ip link add name mc00000000000a group ",
