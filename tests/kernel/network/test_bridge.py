@@ -370,11 +370,11 @@ def test_every_change_is_told_at_the_door(tmp_path: Path) -> None:
         "ip address add 172.29.0.1/16 broadcast + dev minicontainer0",
         f"echo 1 > {IP_FORWARD}",
         "ip link add name mc00000000000a group ",
-        "nsenter --net ",
+        "nsenter --net=",
         "ip link set eth0 up",
         "ip address add 172.29.0.2/16 broadcast + dev eth0",
         "ip route add default via 172.29.0.1",
-        "nsenter --net ",
+        "nsenter --net=",
     ]
     assert [made[: len(wanted)] for made, wanted in zip(attached, expected, strict=True)] == expected
     expected = ["echo '{", "ip link delete group ", f"echo 0 > {IP_FORWARD}"]
