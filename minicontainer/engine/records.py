@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 
 import msgspec
 
@@ -184,8 +185,9 @@ class ContainerLock(files.Lock):
 
     def release(self) -> None:
         """Give the lock back, and remove its file if the container is gone."""
-        if self.fd >= 0 and not os.path.isdir(self.folder) and os.path.lexists(self.path):
-            os.unlink(self.path)
+        if self.fd >= 0 and not os.path.isdir(self.folder):
+            with suppress(FileNotFoundError):
+                os.unlink(self.path)
         super().release()
 
 
