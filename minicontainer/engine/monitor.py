@@ -29,7 +29,7 @@ from contextlib import suppress
 import msgspec
 
 from minicontainer import errors
-from minicontainer.engine import attach, logs, records, spec
+from minicontainer.engine import attach, logs, records, sharing, spec
 from minicontainer.engine.records import Status
 from minicontainer.engine.session import Client, Session, drain, leave_caller
 from minicontainer.errors import MinicontainerError
@@ -96,8 +96,10 @@ class Monitor:
         credentials.umask(0o022)
         because("mounts made here are the monitor's alone and end with it")
         namespaces.unshare(process.CLONE_NEWNS)
+        shared = sharing.hold(self.container.host.mounts)
         because("the host's mounts still arrive here, ours do not go there")
         mount.mount(None, "/", None, mount.MS_SLAVE | mount.MS_REC)
+        sharing.put_back(shared)
 
     def _launch(self) -> None:
         self.status.monitor = os.getpid()
