@@ -26,10 +26,24 @@ import pytest
 LISTS = os.path.join(os.path.dirname(__file__), "imports")
 WRITE = os.environ.get("MINICONTAINER_WRITE_IMPORTS")
 
+# What msgspec brings along depends on Python's version and is none of ours.
+BEYOND_MSGSPEC = "import msgspec; before.update(sys.modules); "
 # The module that must exist, and what a fresh interpreter does.
 ENTRIES = {
     "door": ("minicontainer.linux.mount", "import minicontainer.linux.mount"),
     "errors": ("minicontainer.errors", "import minicontainer.errors"),
+    "libcontainer": (
+        "minicontainer.libcontainer.container",
+        BEYOND_MSGSPEC + "import minicontainer.libcontainer.container",
+    ),
+    "monitor": (
+        "minicontainer.engine.monitor",
+        BEYOND_MSGSPEC + "import minicontainer.engine.monitor",
+    ),
+    "cli-run": (
+        "minicontainer.cli.main",
+        "from minicontainer.cli.main import run; run(['run', '--help'])",
+    ),
     "cli-version": (
         "minicontainer.cli.main",
         "from minicontainer.cli.main import run; run(['--version'])",
