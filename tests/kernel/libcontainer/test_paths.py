@@ -101,11 +101,11 @@ def test_other_devices_can_be_made_and_not_opened(containers: Containers, bundle
     found = hierarchies()
     if found.bound and "devices" not in found.bound:  # on v2 it is no controller, but a program
         pytest.skip(f"the devices controller is {found.where('devices')}")
-    found = containers.run(
+    ran = containers.run(
         bundle, "mknod /dev/kmsg c 1 11 && echo made; cat /dev/kmsg; head -c1 /dev/zero | wc -c"
     )
-    assert found.out == "made\n1\n"
-    assert "can't open '/dev/kmsg': Operation not permitted" in found.err
+    assert ran.out == "made\n1\n"
+    assert "can't open '/dev/kmsg': Operation not permitted" in ran.err
 
 
 def test_without_a_dev_mount_the_image_s_own_is_left_alone(containers: Containers, bundle: Bundle) -> None:
