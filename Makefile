@@ -18,7 +18,7 @@ ROOT_TIERS := $(wildcard tests/kernel tests/integration tests/conformance tests/
 # All but the faults, which ask nothing of the host that these do not.
 NESTED_TIERS := $(filter-out tests/faults,tests/unit tests/architecture $(ROOT_TIERS))
 # What another cgroup version can change.
-V2_TESTS := tests/kernel $(wildcard tests/integration/test_limits.py)
+V2_TESTS := tests/kernel/cgroups tests/kernel/libcontainer tests/integration/test_limits.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
