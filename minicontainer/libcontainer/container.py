@@ -240,7 +240,11 @@ class _Creation:
         self._claim_id()
         with field("linux.cgroupsPath"):
             self.undo.append(manager.delete)
-            manager.create()
+            try:
+                manager.create()
+            except Conflict:
+                self.undo.remove(manager.delete)  # the group is another's
+                raise
         with field("linux.resources"):
             manager.apply(self.resources)
         with ExitStack() as opened:

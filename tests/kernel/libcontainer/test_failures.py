@@ -127,13 +127,16 @@ def test_what_prepare_raises_undoes_the_container(containers: Containers, bundle
     assert seen[0] != os.readlink("/proc/self/ns/net")
 
 
-def test_a_group_that_is_in_use_is_left_alone(containers: Containers, bundle: Bundle) -> None:
+def test_a_group_that_is_in_use_is_left_alone(
+    containers: Containers, bundle: Bundle, capfd: pytest.CaptureFixture[str]
+) -> None:
     first = containers.sleeping(bundle)
     bundle.change({"linux.cgroupsPath": first.record.cgroup})
     with pytest.raises(Conflict, match=f"cgroup {first.record.cgroup} is in use"):
         containers.create(bundle)
     assert first.status() == "running"
     assert first.cgroup.pids() == [first.record.pid]
+    assert capfd.readouterr().err == ""
 
 
 def test_a_state_root_that_cannot_be_made(containers: Containers, bundle: Bundle) -> None:
