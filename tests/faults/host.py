@@ -123,6 +123,16 @@ class Host:
             "files": _named([*_files(ROOT), *_files(RUN)]),
         }
 
+    def steady(self) -> Facts:
+        """The same, once it no longer changes: a monitor ends a moment after its command."""
+        seen = self.facts()
+        while True:
+            time.sleep(0.05)
+            now = self.facts()
+            if now == seen:
+                return now
+            seen = now
+
     def _groups(self) -> list[str]:
         found = []
         for folder in self.hierarchies:
@@ -325,7 +335,7 @@ def _processes() -> list[str]:
                 found.append(_read(f"/proc/{name}/cmdline").replace("\0", " ").strip())
             except (FileNotFoundError, ProcessLookupError):
                 continue
-    return sorted(found)
+    return sorted(filter(None, found))  # one that has just ended has no command line any more
 
 
 def _files(folder: str) -> list[str]:
