@@ -476,7 +476,14 @@ def test_a_container_dies_with_its_parent_when_it_was_asked_to(
     pid, name = os.read(reader, 64).decode().split()
     os.close(reader)
     os.close(writer)
-    wait_until(lambda: not os.path.exists(f"/proc/{pid}") or status("State", int(pid)).startswith("Z"))
+
+    def ended() -> bool:
+        try:
+            return status("State", int(pid)).startswith("Z")
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    wait_until(ended)
     from minicontainer.libcontainer.container import Container
 
     found = Container.load(name, containers.root)
