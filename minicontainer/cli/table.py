@@ -13,6 +13,8 @@ Docker's settings).
 
 from __future__ import annotations
 
+from minicontainer.cli.quoting import quote
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,8 +39,6 @@ def ellipsis(text: str, width: int) -> str:
 
 def command_text(arguments: Iterable[str], *, whole: bool = False) -> str:
     """A command as `docker ps` shows it: quoted, and cut to 20 characters unless ``whole``."""
-    from minicontainer.cli.template.printing import quote
-
     program, *rest = arguments
     text = " ".join([program, *(f"'{word}'" if " " in word else word for word in rest)])
     return quote(text if whole else ellipsis(text, COMMAND_WIDTH))

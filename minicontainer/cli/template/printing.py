@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+from minicontainer.cli.quoting import quote
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 _VERB = re.compile(r"%([-+# 0]*)(\d+)?(?:\.(\d*))?(.)|%$", re.DOTALL)
 _WIDEST = 10_000
+__all__ = ["print_value", "quote", "sprintf", "type_name"]
 
 
 def print_value(value: Any) -> str:
@@ -42,26 +45,6 @@ def _float(value: float) -> str:
         return digits.removesuffix(".0")
     mantissa, _, exponent = digits.partition("e")
     return f"{mantissa.removesuffix('.0')}e{int(exponent):+03d}"
-
-
-def quote(text: str) -> str:
-    """``%q``: in double quotes, with Go's escapes for what does not print."""
-    parts = []
-    for character in text:
-        code = ord(character)
-        if character in '"\\':
-            parts.append(f"\\{character}")
-        elif character in "\a\b\f\n\r\t\v":
-            parts.append("\\" + "abtnvfr"["\a\b\t\n\v\f\r".index(character)])
-        elif 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, as Python keeps it
-            parts.append(f"\\x{code - 0xDC00:02x}")
-        elif character.isprintable():
-            parts.append(character)
-        elif code < 0x80:
-            parts.append(f"\\x{code:02x}")
-        else:
-            parts.append(f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
-    return f'"{"".join(parts)}"'
 
 
 def type_name(value: Any) -> str:
