@@ -69,7 +69,7 @@ test-nested: rootfs ready-test ## all tiers but the faults, inside a privileged 
 	@MINICONTAINER='$(MINICONTAINER)' tests/nested $(NESTED_TIERS)
 
 bench: rootfs ready-bench ## ratios to runc, crun, bubblewrap, podman and docker, where installed
-	$(SUDO) $(BIN)/python -B -m bench
+	$(SUDO) .cache/bench-venv/bin/python -B -m bench
 
 lint: ready-test ## ruff (rules and format) and the floors, by import-linter
 	$(BIN)/ruff check
@@ -89,7 +89,8 @@ clean: ## remove what make has made here (images and containers stay)
 
 ready-demo: .cache/packages-demo $(VENV)/.runtime
 ready-test: .cache/packages-test $(VENV)/.dev
-ready-bench: .cache/packages-bench $(VENV)/.runtime
+# Its own environment, as a user has it: with the tools for development in it, msgspec imports more.
+ready-bench: .cache/packages-bench .cache/bench-venv/.runtime
 
 .cache/packages-%: tools/setup
 	@mkdir -p .cache
@@ -98,6 +99,10 @@ ready-bench: .cache/packages-bench $(VENV)/.runtime
 
 $(VENV)/.runtime: pyproject.toml tools/setup | .cache/packages-demo
 	@tools/setup venv runtime
+	@touch $@
+
+.cache/bench-venv/.runtime: pyproject.toml tools/setup | .cache/packages-demo
+	@VENV=.cache/bench-venv tools/setup venv runtime
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml tools/setup | .cache/packages-test

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from minicontainer.oci.runtime import Linux, Process, Spec
 
 # An annotation asks for the reaping init: config.json has no field for it.
+# Those of signal(7); nobody starts a program with real-time signals ignored.
+STANDARD_SIGNALS = [number for number in range(1, 32) if number not in (signal.SIGKILL, signal.SIGSTOP)]
 UMASK = 0o022  # a program's too, unless process.user.umask says otherwise
 INIT_ANNOTATION = "io.minicontainer.init"
 
@@ -206,7 +208,7 @@ def _bind_console() -> None:
 
 def reset_signals() -> None:
     """A program expects every signal at its default; Python ignores two, our caller perhaps others."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    for number in STANDARD_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
