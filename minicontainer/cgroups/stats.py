@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
+from minicontainer.oci.document import Document
 
 
-class MemoryStats(msgspec.Struct, omit_defaults=True):
+class MemoryStats(Document):
     """Bytes, and counts since the group was made."""
 
     usage: int
@@ -17,7 +17,7 @@ class MemoryStats(msgspec.Struct, omit_defaults=True):
     oom_kills: int = 0  # processes that the kernel killed for want of memory
 
 
-class CPUStats(msgspec.Struct, omit_defaults=True):
+class CPUStats(Document):
     """Microseconds of processor time; periods of the quota."""
 
     usage_us: int
@@ -28,7 +28,7 @@ class CPUStats(msgspec.Struct, omit_defaults=True):
     throttled_us: int = 0
 
 
-class PidsStats(msgspec.Struct, omit_defaults=True):
+class PidsStats(Document):
     """Threads, as the kernel counts them."""
 
     current: int
@@ -36,7 +36,7 @@ class PidsStats(msgspec.Struct, omit_defaults=True):
     limit_hits: int = 0  # forks refused
 
 
-class IOStats(msgspec.Struct, omit_defaults=True):
+class IOStats(Document):
     """Sums over all block devices."""
 
     read_bytes: int = 0
@@ -45,7 +45,7 @@ class IOStats(msgspec.Struct, omit_defaults=True):
     writes: int = 0
 
 
-class Stats(msgspec.Struct, omit_defaults=True):
+class Stats(Document):
     """What the controllers that the group has joined have counted."""
 
     memory: MemoryStats | None = None

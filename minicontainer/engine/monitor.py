@@ -39,7 +39,7 @@ from minicontainer.libcontainer.user import lookup
 from minicontainer.linux import credentials, door, mount, namespaces, process
 from minicontainer.linux.door import because
 from minicontainer.linux.openat2 import open_in_root
-from minicontainer.oci.runtime import dump
+from minicontainer.oci.document import dump
 from minicontainer.util import files, sockets
 
 TYPE_CHECKING = False

@@ -15,8 +15,6 @@ import signal
 import time
 from contextlib import ExitStack, suppress
 
-import msgspec
-
 from minicontainer import cgroups
 from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError, Unsupported
 from minicontainer.libcontainer import state as states
@@ -25,7 +23,8 @@ from minicontainer.libcontainer.init import Init
 from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES, CgroupMount, field
 from minicontainer.linux import control, door, namespaces, pidfd, process
 from minicontainer.linux.door import because
-from minicontainer.oci.runtime import DeviceRule, Resources, Spec, State, load_spec
+from minicontainer.oci.document import replace
+from minicontainer.oci.runtime import SPEC_VERSION, DeviceRule, Resources, Spec, State, load_spec
 from minicontainer.util import files
 
 TYPE_CHECKING = False
@@ -119,6 +118,7 @@ class Container:
         """The state as the specification has it (runtime.md, State)."""
         status = self.status()
         return State(
+            oci_version=SPEC_VERSION,
             id=self.record.id,
             status=status,
             bundle=self.record.bundle,
@@ -431,7 +431,7 @@ def _with_default_devices(linux: Linux) -> Resources:
     usable += [(kinds[node.type], node.major, node.minor) for node in linux.devices if node.type in kinds]
     allowed = [DeviceRule(allow=True, type=kind, access="m") for kind in ("c", "b")]
     allowed += [DeviceRule(allow=True, type=t, major=a, minor=b, access="rwm") for t, a, b in usable]
-    return msgspec.structs.replace(resources, devices=[*resources.devices, *allowed])
+    return replace(resources, devices=[*resources.devices, *allowed])
 
 
 def _map_lines(mappings: list[IDMapping]) -> str:

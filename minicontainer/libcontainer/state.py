@@ -23,9 +23,9 @@ from __future__ import annotations
 
 import os
 
-import msgspec
-
-from minicontainer.errors import Conflict, CorruptData, NotFound
+from minicontainer.errors import Conflict, CorruptData, InvalidConfig, NotFound
+from minicontainer.oci import document
+from minicontainer.oci.document import Number
 from minicontainer.util import files
 
 # operation -> the states in which it is allowed (runtime.md, Operations)
@@ -39,7 +39,7 @@ ALLOWED = {
 }
 
 
-class Record(msgspec.Struct):
+class Record(document.Document):
     """state.json.  ``start_time`` is field 22 of /proc/PID/stat (clock ticks after boot): with the
     pid it names a process for ever."""
 
@@ -48,7 +48,7 @@ class Record(msgspec.Struct):
     start_time: int
     bundle: str
     cgroup: str
-    created: float
+    created: Number
     annotations: dict[str, str] = {}
 
 
@@ -76,15 +76,17 @@ def alive(record: Record) -> bool:
 
 def save(folder: str, record: Record) -> None:
     """Write state.json."""
-    files.write_atomic(f"{folder}/state.json", msgspec.json.encode(record), sync=False)
+    files.write_atomic(f"{folder}/state.json", document.dump(record), sync=False)
 
 
 def load(root: str, container_id: str) -> Record:
     """The record of a container.  Raises NotFound, or CorruptData for a file cut short."""
     path = os.path.join(root, container_id, "state.json")
     try:
-        return msgspec.json.decode(files.read(path), type=Record)
+        data = files.read(path)
     except FileNotFoundError:
         raise NotFound(f"container {container_id!r} does not exist") from None
-    except msgspec.DecodeError as error:
-        raise CorruptData(f"{path}: {error}") from None
+    try:
+        return document.load(Record, data, path)
+    except InvalidConfig as error:
+        raise CorruptData(str(error)) from None

@@ -25,9 +25,8 @@ from __future__ import annotations
 import array
 import socket
 
-import msgspec
-
 from minicontainer import errors
+from minicontainer.oci import jsontext
 from minicontainer.util import sockets
 
 TYPE_CHECKING = False
@@ -46,7 +45,7 @@ class Channel:
 
     def send(self, kind: str, *, fds: tuple[int, ...] = (), **content: Any) -> None:
         """Send a message with descriptors.  Raises BrokenPipeError when the other end is gone."""
-        data = msgspec.json.encode({"type": kind, **content})
+        data = jsontext.dumps({"type": kind, **content}).encode()
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         self.connection.sendmsg([data], ancillary, socket.MSG_NOSIGNAL)
 
@@ -62,7 +61,7 @@ class Channel:
         for level, kind, payload in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
-        return (msgspec.json.decode(data), list(fds)) if data else None
+        return (jsontext.loads(data), list(fds)) if data else None
 
     def send_error(self, error: BaseException) -> None:
         """Send an exception, which `expect` raises again at the other end."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import stat
 
-import msgspec
-
 from minicontainer.errors import NotFound
 from minicontainer.linux.openat2 import open_in_root
 
@@ -18,13 +16,16 @@ MAX_ID = 2**31 - 1
 LONGEST = 16 << 20  # bytes of /etc/passwd or /etc/group that are read
 
 
-class Account(msgspec.Struct):
+class Account:
     """Who a process runs as: numbers, and the home folder ("/" where the image has none)."""
 
-    uid: int
-    gid: int
-    additional_gids: list[int]
-    home: str
+    __slots__ = ("additional_gids", "gid", "home", "uid")
+
+    def __init__(self, uid: int, gid: int, additional_gids: list[int], home: str) -> None:
+        self.uid = uid
+        self.gid = gid
+        self.additional_gids = additional_gids
+        self.home = home
 
 
 def _table(root: int, path: str, fields: int) -> list[list[str]]:

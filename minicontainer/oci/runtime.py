@@ -1,28 +1,25 @@
-"""The OCI runtime specification's documents as types (runtime-spec 1.2, config.md, config-linux.md).
+"""The OCI runtime specification's documents as types (runtime-spec 1.2, with what 1.3 adds for Linux:
+config.md, config-linux.md, runtime.md).
 
-Attributes carry the specification's names in snake case; JSON carries them in camel case.  Unknown
-properties are ignored, as the specification asks.  `load_spec` names the field that is wrong:
-``config.json: Expected `str`, got `int` - at `$.process.cwd```.
+A field that is declared here is honoured, or refused by the code that would; document.py says how
+the classes are read and written.
 """
 
 from __future__ import annotations
 
-import msgspec
-
-from minicontainer.errors import InvalidConfig
+from minicontainer.oci.document import Document, Uint16, Uint32, Uint64, load
 
 SPEC_VERSION = "1.2.0"
+FIRST_VERSION, LAST_VERSION = "1.0.0", "1.3.0"  # of the documents that are understood
 
 
-class Document(msgspec.Struct, rename="camel", omit_defaults=True):
-    """What every document shares: camel-case names, defaults left out when written."""
+class User(Document):
+    ALWAYS = ("uid", "gid")
 
-
-class User(Document, omit_defaults=False):
-    uid: int = 0
-    gid: int = 0
-    umask: int | None = None
-    additional_gids: list[int] = []
+    uid: Uint32 = 0
+    gid: Uint32 = 0
+    umask: Uint32 | None = None
+    additional_gids: list[Uint32] = []
 
 
 class Capabilities(Document):
@@ -35,26 +32,59 @@ class Capabilities(Document):
 
 class Rlimit(Document):
     type: str
-    soft: int
-    hard: int
+    soft: Uint64
+    hard: Uint64
 
 
 class Box(Document):
-    height: int = 0
-    width: int = 0
+    height: Uint32 = 0
+    width: Uint32 = 0
+
+
+class Scheduler(Document):
+    """sched_setattr(2); ``runtime``, ``deadline``, ``period`` in nanoseconds."""
+
+    policy: str
+    nice: int = 0
+    priority: int = 0
+    flags: list[str] = []
+    runtime: Uint64 = 0
+    deadline: Uint64 = 0
+    period: Uint64 = 0
+
+
+class IOPriority(Document):
+    NAMES = {"io_class": "class"}
+
+    io_class: str
+    priority: int = 0
+
+
+class ExecCPUAffinity(Document):
+    """Lists of processors (cpuset(7), List format) for exec: before and after it joins the cgroup."""
+
+    initial: str | None = None
+    final: str | None = None
 
 
 class Process(Document):
+    NAMES = {"exec_cpu_affinity": "execCPUAffinity"}
+
     cwd: str
     args: list[str] = []
     env: list[str] = []
     terminal: bool = False
     console_size: Box | None = None
-    user: User = msgspec.field(default_factory=User)
+    user: User = User()
     capabilities: Capabilities | None = None
     rlimits: list[Rlimit] = []
     no_new_privileges: bool = False
     oom_score_adj: int | None = None
+    apparmor_profile: str | None = None
+    selinux_label: str | None = None
+    scheduler: Scheduler | None = None
+    io_priority: IOPriority | None = None
+    exec_cpu_affinity: ExecCPUAffinity | None = None
 
 
 class Root(Document):
@@ -62,22 +92,26 @@ class Root(Document):
     readonly: bool = False
 
 
+class IDMapping(Document):
+    NAMES = {"container_id": "containerID", "host_id": "hostID"}
+
+    container_id: Uint32
+    host_id: Uint32
+    size: Uint32
+
+
 class Mount(Document):
     destination: str
     type: str | None = None
     source: str | None = None
     options: list[str] = []
+    uid_mappings: list[IDMapping] = []
+    gid_mappings: list[IDMapping] = []
 
 
 class Namespace(Document):
     type: str
     path: str | None = None
-
-
-class IDMapping(Document):
-    size: int
-    container_id: int = msgspec.field(name="containerID")
-    host_id: int = msgspec.field(name="hostID")
 
 
 class Device(Document):
@@ -87,9 +121,15 @@ class Device(Document):
     path: str
     major: int = 0
     minor: int = 0
-    file_mode: int | None = None
-    uid: int | None = None
-    gid: int | None = None
+    file_mode: Uint32 | None = None
+    uid: Uint32 | None = None
+    gid: Uint32 | None = None
+
+
+class NetDevice(Document):
+    """An interface of the host to move into the container (runtime-spec 1.3, Network Devices)."""
+
+    name: str | None = None
 
 
 class DeviceRule(Document):
@@ -105,25 +145,28 @@ class DeviceRule(Document):
 class Memory(Document):
     """Bytes; -1 is unlimited.  ``swap`` is memory plus swap, as in v1 (memory.memsw)."""
 
+    NAMES = {"kernel_tcp": "kernelTCP", "disable_oom_killer": "disableOOMKiller"}
+
     limit: int | None = None
     reservation: int | None = None
     swap: int | None = None
     kernel: int | None = None
-    kernel_tcp: int | None = msgspec.field(default=None, name="kernelTCP")
-    swappiness: int | None = None
-    disable_oom_killer: bool | None = msgspec.field(default=None, name="disableOOMKiller")
+    kernel_tcp: int | None = None
+    swappiness: Uint64 | None = None
+    disable_oom_killer: bool | None = None
     use_hierarchy: bool | None = None
+    check_before_update: bool | None = None
 
 
 class CPU(Document):
     """``quota`` and ``period`` in microseconds; ``shares`` in v1's scale (2..262144)."""
 
-    shares: int | None = None
+    shares: Uint64 | None = None
     quota: int | None = None
-    burst: int | None = None
-    period: int | None = None
+    burst: Uint64 | None = None
+    period: Uint64 | None = None
     realtime_runtime: int | None = None
-    realtime_period: int | None = None
+    realtime_period: Uint64 | None = None
     cpus: str | None = None
     mems: str | None = None
     idle: int | None = None
@@ -136,8 +179,8 @@ class Pids(Document):
 class WeightDevice(Document):
     major: int
     minor: int
-    weight: int | None = None
-    leaf_weight: int | None = None
+    weight: Uint16 | None = None
+    leaf_weight: Uint16 | None = None
 
 
 class ThrottleDevice(Document):
@@ -145,45 +188,113 @@ class ThrottleDevice(Document):
 
     major: int
     minor: int
-    rate: int
+    rate: Uint64
 
 
 class BlockIO(Document):
     """``weight`` in v1's scale (10..1000)."""
 
-    weight: int | None = None
-    leaf_weight: int | None = None
+    NAMES = {
+        "throttle_read_iops_device": "throttleReadIOPSDevice",
+        "throttle_write_iops_device": "throttleWriteIOPSDevice",
+    }
+
+    weight: Uint16 | None = None
+    leaf_weight: Uint16 | None = None
     weight_device: list[WeightDevice] = []
     throttle_read_bps_device: list[ThrottleDevice] = []
     throttle_write_bps_device: list[ThrottleDevice] = []
-    throttle_read_iops_device: list[ThrottleDevice] = msgspec.field(
-        default_factory=list, name="throttleReadIOPSDevice"
-    )
-    throttle_write_iops_device: list[ThrottleDevice] = msgspec.field(
-        default_factory=list, name="throttleWriteIOPSDevice"
-    )
+    throttle_read_iops_device: list[ThrottleDevice] = []
+    throttle_write_iops_device: list[ThrottleDevice] = []
 
 
 class HugepageLimit(Document):
     page_size: str
-    limit: int
+    limit: Uint64
+
+
+class InterfacePriority(Document):
+    name: str
+    priority: Uint32
+
+
+class Network(Document):
+    """linux.resources.network: net_cls and net_prio, which exist in v1 only."""
+
+    NAMES = {"class_id": "classID"}
+
+    class_id: Uint32 | None = None
+    priorities: list[InterfacePriority] = []
+
+
+class Rdma(Document):
+    hca_handles: Uint32 | None = None
+    hca_objects: Uint32 | None = None
 
 
 class Resources(Document):
     """linux.resources; ``unified`` maps cgroup v2 file names to what is written into them."""
 
+    NAMES = {"block_io": "blockIO"}
+
     devices: list[DeviceRule] = []
     memory: Memory | None = None
     cpu: CPU | None = None
     pids: Pids | None = None
-    block_io: BlockIO | None = msgspec.field(default=None, name="blockIO")
+    block_io: BlockIO | None = None
     hugepage_limits: list[HugepageLimit] = []
+    network: Network | None = None
+    rdma: dict[str, Rdma] = {}
     unified: dict[str, str] = {}
 
 
 class TimeOffset(Document):
     secs: int = 0
-    nanosecs: int = 0
+    nanosecs: Uint32 = 0
+
+
+class SyscallArg(Document):
+    index: Uint32
+    value: Uint64
+    op: str
+    value_two: Uint64 | None = None
+
+
+class Syscall(Document):
+    names: list[str]
+    action: str
+    errno_ret: Uint32 | None = None
+    args: list[SyscallArg] = []
+
+
+class Seccomp(Document):
+    default_action: str
+    default_errno_ret: Uint32 | None = None
+    architectures: list[str] = []
+    flags: list[str] | None = None
+    listener_path: str | None = None
+    listener_metadata: str | None = None
+    syscalls: list[Syscall] = []
+
+
+class IntelRdt(Document):
+    NAMES = {"clos_id": "closID", "enable_cmt": "enableCMT", "enable_mbm": "enableMBM"}
+
+    clos_id: str | None = None
+    l3_cache_schema: str | None = None
+    mem_bw_schema: str | None = None
+    schemata: list[str] = []
+    enable_cmt: bool = False
+    enable_mbm: bool = False
+    enable_monitoring: bool = False
+
+
+class MemoryPolicy(Document):
+    """set_mempolicy(2) (runtime-spec 1.3)."""
+
+    mode: str
+    nodes: str | None = None
+    flags: list[str] = []
 
 
 class Personality(Document):
@@ -204,42 +315,60 @@ class Linux(Document):
     readonly_paths: list[str] = []
     sysctl: dict[str, str] = {}
     personality: Personality | None = None
+    seccomp: Seccomp | None = None
+    mount_label: str | None = None
+    intel_rdt: IntelRdt | None = None
+    memory_policy: MemoryPolicy | None = None
+    net_devices: dict[str, NetDevice] = {}
+
+
+class Hook(Document):
+    """A program of the host's to run at a point of the life cycle; ``timeout`` in seconds."""
+
+    path: str
+    args: list[str] = []
+    env: list[str] = []
+    timeout: int | None = None
+
+
+class Hooks(Document):
+    prestart: list[Hook] = []
+    create_runtime: list[Hook] = []
+    create_container: list[Hook] = []
+    start_container: list[Hook] = []
+    poststart: list[Hook] = []
+    poststop: list[Hook] = []
 
 
 class Spec(Document):
     """config.json."""
 
-    # By a factory, since the specification asks for it and defaults are left out.
-    oci_version: str = msgspec.field(default_factory=lambda: SPEC_VERSION)
+    ALWAYS = ("oci_version",)
+
+    oci_version: str = SPEC_VERSION
     process: Process | None = None
     root: Root | None = None
     hostname: str | None = None
     domainname: str | None = None
     mounts: list[Mount] = []
     linux: Linux | None = None
+    hooks: Hooks | None = None
     annotations: dict[str, str] = {}
 
 
 class State(Document):
     """The state of a container (runtime.md, State); ``status`` is creating, created, running, stopped."""
 
+    ALWAYS = ("pid",)
+
+    oci_version: str
     id: str
     status: str
+    pid: int
     bundle: str
-    pid: int = 0
-    # By a factory, since the specification asks for it and defaults are left out.
-    oci_version: str = msgspec.field(default_factory=lambda: SPEC_VERSION)
     annotations: dict[str, str] = {}
 
 
 def load_spec(data: bytes, source: str = "config.json") -> Spec:
     """The configuration in ``data``.  Raises InvalidConfig with the field's path."""
-    try:
-        return msgspec.json.decode(data, type=Spec)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidConfig(f"{source}: {error}") from None
-
-
-def dump(document: Document) -> bytes:
-    """``document`` as JSON, indented by two, with a last newline."""
-    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    return load(Spec, data, source)

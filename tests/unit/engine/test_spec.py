@@ -10,6 +10,7 @@ from minicontainer.engine.records import Bind, Config, Container, HostConfig, Ul
 from minicontainer.errors import InvalidConfig, UsageError
 from minicontainer.libcontainer.user import Account
 from minicontainer.oci import runtime as oci
+from minicontainer.oci.document import dump
 from minicontainer.oci.image import ContainerConfig
 
 ROOT = Account(0, 0, [], "/root")
@@ -33,7 +34,7 @@ def linux(document: oci.Spec) -> oci.Linux:
 
 def test_it_is_what_the_runtime_reads() -> None:
     document = built(host=HostConfig(memory=64 << 20, privileged=True, mounts=[Bind("tmpfs", "/t")]))
-    assert oci.load_spec(oci.dump(document)) == document
+    assert oci.load_spec(dump(document)) == document
 
 
 def test_defaults_are_dockers() -> None:
