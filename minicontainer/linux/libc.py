@@ -26,12 +26,13 @@ SYS_PIDFD_OPEN = 434
 SYS_CLONE3 = 435
 SYS_CLOSE_RANGE = 436
 SYS_OPENAT2 = 437
+SYS_PIDFD_GETFD = 438
 SYS_MOUNT_SETATTR = 442
 
 _OLD_NUMBERS = {  # before the numbers were unified: unistd_64.h and asm-generic/unistd.h
-    "x86_64": {"pivot_root": 155, "bpf": 321, "capset": 126, "capget": 125, "keyctl": 250},
-    "aarch64": {"pivot_root": 41, "bpf": 280, "capset": 91, "capget": 90, "keyctl": 219},
-    "riscv64": {"pivot_root": 41, "bpf": 280, "capset": 91, "capget": 90, "keyctl": 219},
+    "x86_64": {"pivot_root": 155, "bpf": 321, "capset": 126, "capget": 125, "keyctl": 250, "seccomp": 317},
+    "aarch64": {"pivot_root": 41, "bpf": 280, "capset": 91, "capget": 90, "keyctl": 219, "seccomp": 277},
+    "riscv64": {"pivot_root": 41, "bpf": 280, "capset": 91, "capget": 90, "keyctl": 219, "seccomp": 277},
 }
 
 _syscall = libc.syscall

@@ -1,4 +1,4 @@
-"""pidfd_open(2), pidfd_send_signal(2): a process by a descriptor, which no other can inherit.
+"""pidfd_open(2), pidfd_send_signal(2), pidfd_getfd(2): a process by a descriptor, which no other can inherit.
 
 A process id may be given to another process once its owner was waited for; a pidfd may not.
 """
@@ -46,3 +46,12 @@ def pidfd_open(pid: int) -> int:
 def pidfd_send_signal(pidfd: int, number: int) -> None:
     """Send signal ``number`` (Linux 5.1); ESRCH when the process has ended."""
     libc.syscall(libc.SYS_PIDFD_SEND_SIGNAL, pidfd, number, None, 0)
+
+
+def pidfd_getfd(pidfd: int, number: int) -> int:
+    """A copy (close-on-exec) of descriptor ``number`` of that process (Linux 5.6); needs the right to
+    trace it (ptrace(2), PTRACE_MODE_ATTACH_REALCREDS).
+
+    The process does nothing for it and does not change, so this is no step.
+    """
+    return libc.syscall(libc.SYS_PIDFD_GETFD, pidfd, number, 0)

@@ -32,7 +32,11 @@ READERS: dict[tuple[str, str], str] = {
     ("linux/bpf.py", "prog_query"): "asks",
     ("linux/limits.py", "getrlimit"): "asks",
     ("linux/openat2.py", "openat2"): "opens a file, as open(2) does",
+    ("linux/pidfd.py", "pidfd_getfd"): "copies a descriptor, as dup(2) does",
     ("linux/probe.py", "missing"): "asks with arguments that every kernel refuses",
+    ("linux/seccomp.py", "action_available"): "asks",
+    ("linux/seccomp.py", "has_flag"): "asks with a program that no kernel can read",
+    ("linux/seccomp.py", "notification_sizes"): "asks",
     ("linux/terminal.py", "get_size"): "TIOCGWINSZ asks",
     ("linux/terminal.py", "open_ptmx"): "opens a file; what it then changes goes through unlock()",
 }
