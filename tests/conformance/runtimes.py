@@ -235,10 +235,10 @@ class Library(Runtime):
             container.pidfd = -1
 
     def state(self, name: str) -> dict[str, Any]:
-        import msgspec
+        from minicontainer.oci.document import to_builtins
 
         container = self._load(name)
-        found: dict[str, Any] = json.loads(msgspec.json.encode(container.state()))
+        found: dict[str, Any] = to_builtins(container.state())
         self._forget(container)
         return found
 
@@ -259,14 +259,13 @@ class Library(Runtime):
             self._forget(container)
 
     def exec(self, name: str, process: dict[str, Any], folder: str) -> Outcome:
-        import msgspec
-
+        from minicontainer.oci.document import convert
         from minicontainer.oci.runtime import Process
 
         container = self._load(name)
         with _Files(folder) as files:
             try:
-                joined = container.exec(msgspec.convert(process, Process), files.fds)
+                joined = container.exec(convert(Process, process, "process.json"), files.fds)
             except (MinicontainerError, OSError) as error:
                 return Outcome(getattr(error, "exit_code", 1), "", str(error))
             finally:

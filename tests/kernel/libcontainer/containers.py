@@ -82,12 +82,11 @@ class Containers:
 
     def exec(self, container: Container, process: dict[str, Any]) -> Outcome:
         """One more process in a container, to its end; ``process`` in the specification's words."""
-        import msgspec
-
         from minicontainer.linux.process import wait
+        from minicontainer.oci.document import convert
         from minicontainer.oci.runtime import Process
 
-        config = msgspec.convert(process, Process)
+        config = convert(Process, process, "process.json")
         with Streams(self.root) as streams:
             joined = container.exec(config, streams.fds)
             return streams.outcome(wait(joined.pid))

@@ -29,13 +29,14 @@ def process(*words: str, **more: Any) -> dict[str, Any]:
 
 def sleeping(container: Container, **more: Any) -> int:
     """A process that sleeps in the container: its pid here."""
-    import msgspec
-
+    from minicontainer.oci.document import convert
     from minicontainer.oci.runtime import Process
 
     null = os.open("/dev/null", os.O_RDWR)
     try:
-        return container.exec(msgspec.convert(process("sleep", "1000", **more), Process), (null,) * 3).pid
+        return container.exec(
+            convert(Process, process("sleep", "1000", **more), "process.json"), (null,) * 3
+        ).pid
     finally:
         os.close(null)
 

@@ -117,13 +117,12 @@ def test_a_terminal_needs_devpts(containers: Containers, bundle: Bundle, console
 
 
 def test_exec_with_a_terminal_of_its_own(containers: Containers, bundle: Bundle, console: Console) -> None:
-    import msgspec
-
+    from minicontainer.oci.document import convert
     from minicontainer.oci.runtime import Process
 
     container = containers.sleeping(bundle)
     process = {"cwd": "/", "args": ["sh"], "terminal": True, "consoleSize": {"height": 11, "width": 22}}
-    joined = container.exec(msgspec.convert(process, Process))
+    joined = container.exec(convert(Process, process, "process.json"))
     console.take(joined.console)
     console.type("stty size; exit 4\n")
     console.read_until("11 22")
