@@ -102,7 +102,7 @@ def test_a_process_of_the_same_number_is_not_the_container(containers: Container
     with open(path) as file:
         record = json.load(file)
     with open(path, "w") as file:
-        json.dump({**record, "start_time": record["start_time"] + 1}, file)
+        json.dump({**record, "startTime": record["startTime"] + 1}, file)
     impostor = Container.load(container.record.id, containers.root)
     assert impostor.status() == "stopped"
     with pytest.raises(Conflict, match=r"cannot kill container .* stopped"):

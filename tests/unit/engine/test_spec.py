@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from minicontainer.engine import defaults, spec
@@ -10,7 +9,7 @@ from minicontainer.engine.records import Bind, Config, Container, HostConfig, Ul
 from minicontainer.errors import InvalidConfig, UsageError
 from minicontainer.libcontainer.user import Account
 from minicontainer.oci import runtime as oci
-from minicontainer.oci.document import dump
+from minicontainer.oci.document import dump, to_builtins
 from minicontainer.oci.image import ContainerConfig
 
 ROOT = Account(0, 0, [], "/root")
@@ -125,7 +124,7 @@ def test_propagation_follows_the_mounts(options: list[str], propagation: str | N
 def test_ulimits_and_environment() -> None:
     config = Config(cmd=["sh"], hostname="h", tty=True, env=["PATH=/p", "A=1", "A=2"])
     document = built(config, HostConfig(ulimits=[Ulimit("nofile", 10, 20)]))
-    assert [msgspec.to_builtins(r) for r in process(document).rlimits] == [
+    assert [to_builtins(r) for r in process(document).rlimits] == [
         {"type": "RLIMIT_NOFILE", "soft": 10, "hard": 20}
     ]
     assert set(process(document).env) == {"PATH=/p", "HOSTNAME=h", "HOME=/root", "TERM=xterm", "A=2"}
