@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 @option("--cap-add", metavar="list", multiple=True, help="Add Linux capabilities")
 @option("--cap-drop", metavar="list", multiple=True, help="Drop Linux capabilities")
 @option(
+    "--cgroupns", metavar="string", type=types.CGROUPNS, default="private",
+    help="Cgroup namespace: private or host",
+)  # fmt: skip
+@option(
     "-c", "--cpu-shares", metavar="int", type=types.INTEGER, default=0, help="CPU shares (relative weight)"
 )
 @option("--cpus", metavar="decimal", type=types.CPUS, default=0, help="Number of CPUs")
@@ -51,6 +55,14 @@ if TYPE_CHECKING:
     help="The keys that detach (ctrl-p,ctrl-q)",
 )  # fmt: skip
 @option(
+    "--device", metavar="list", type=types.DEVICE, multiple=True,
+    help="Give a device of the host: PATH[:CPATH][:rwm]",
+)  # fmt: skip
+@option(
+    "--device-cgroup-rule", metavar="list", type=types.DEVICE_RULE, multiple=True,
+    help="Allow devices by number: 'c 1:* rwm'",
+)  # fmt: skip
+@option(
     "--device-read-bps", metavar="list", multiple=True, help="Limit the read rate from a device: PATH:RATE"
 )
 @option(
@@ -62,6 +74,11 @@ if TYPE_CHECKING:
 @option("--env-file", metavar="list", multiple=True, help="Read environment variables from a file")
 @explain_option
 @option(
+    "--gidmap", metavar="list", type=types.ID_MAPPING, multiple=True,
+    help="Map group ids: CONTAINER:HOST[:SIZE]",
+)  # fmt: skip
+@option("--group-add", metavar="list", multiple=True, help="Add groups of the image, by name or number")
+@option(
     "-h",
     "--hostname",
     metavar="string",
@@ -71,6 +88,10 @@ if TYPE_CHECKING:
 )
 @flag("--init", help="Run a small init that forwards signals and reaps processes")
 @flag("-i", "--interactive", help="Keep standard input open")
+@option(
+    "--ipc", metavar="string", type=types.IPC, default="private",
+    help="IPC namespace: private, shareable, none, host or container:NAME",
+)  # fmt: skip
 @option(
     "-l", "--label", metavar="list", type=types.LABEL, multiple=True, help="Set meta data on the container"
 )
@@ -90,6 +111,7 @@ if TYPE_CHECKING:
     help="none, host or bridge (bridge)",
 )  # fmt: skip
 @option("--oom-score-adj", metavar="int", type=types.OOM_SCORE, default=0, help="The kernel's OOM preference")
+@option("--pid", metavar="string", type=types.PID, default=None, help="PID namespace: host or container:NAME")
 @option(
     "--pids-limit",
     metavar="int",
@@ -103,17 +125,31 @@ if TYPE_CHECKING:
 )
 @flag("--read-only", help="Mount the root file system read-only")
 @flag("--rm", help="Remove the container when it ends")
-@option("--security-opt", metavar="list", multiple=True, help="Security options: no-new-privileges")
+@option(
+    "--security-opt", metavar="list", type=types.SECURITY_OPT, multiple=True,
+    help="no-new-privileges, apparmor=, label=, mask=, unmask=, systempaths=unconfined",
+)  # fmt: skip
+@option("--shm-size", metavar="bytes", type=types.SHM_SIZE, default=64 << 20, help="Size of /dev/shm (64m)")
 @option("--sig-proxy", metavar="bool", default=True, type=bool, bare="true", help="Pass signals on (true)")
 @option("--stop-signal", metavar="string", type=types.SIGNAL, default=None, help="The signal that stops it")
+@option("--sysctl", metavar="map", type=types.SYSCTL, multiple=True, help="Kernel settings: NAME=VALUE")
 @option("--tmpfs", metavar="list", type=types.TMPFS, multiple=True, help="Mount a tmpfs")
 @flag("-t", "--tty", help="Give it a terminal")
+@option(
+    "--uidmap", metavar="list", type=types.ID_MAPPING, multiple=True,
+    help="Map user ids: CONTAINER:HOST[:SIZE]",
+)  # fmt: skip
 @option(
     "--ulimit", metavar="ulimit", type=types.ULIMIT, multiple=True, help="A resource limit: NAME=SOFT[:HARD]"
 )
 @option(
     "-u", "--user", metavar="string", type=types.USER, default=None, help="USER[:GROUP], names or numbers"
 )
+@option(
+    "--userns", metavar="string", type=types.USERNS, default=None,
+    help="User namespace: host, auto[:size=N], private or container:NAME",
+)  # fmt: skip
+@option("--uts", metavar="string", type=types.UTS, default=None, help="UTS namespace: host or container:NAME")
 @option(
     "-v",
     "--volume",
@@ -232,9 +268,21 @@ def _host(flags: dict[str, Any]) -> HostConfig:
         read_only=flags["read_only"],
         ulimits=list(flags["ulimit"]),
         init=flags["init"],
-        no_new_privileges=_no_new_privileges(flags["security_opt"]),
         oom_score_adj=flags["oom_score_adj"],
         auto_remove=flags["rm"],
+        devices=list(flags["device"]),
+        device_cgroup_rules=list(flags["device_cgroup_rule"]),
+        sysctls=dict(flags["sysctl"]),
+        pid_mode=flags["pid"] or "",
+        ipc_mode=flags["ipc"],
+        uts_mode=flags["uts"] or "",
+        cgroupns_mode=flags["cgroupns"],
+        userns_mode=flags["userns"] or "",
+        uid_mappings=list(flags["uidmap"]),
+        gid_mappings=list(flags["gidmap"]),
+        group_add=list(flags["group_add"]),
+        shm_size=flags["shm_size"] or 64 << 20,
+        security_opt=list(flags["security_opt"]),
     )
 
 
@@ -245,12 +293,3 @@ def _rate(text: str) -> tuple[str, int]:
     if not colon or not path.startswith("/dev/"):
         raise UsageError(f"bad format for device path: {text}: give /dev/NAME:RATE, as /dev/sda:1mb")
     return path, parse_size(rate)
-
-
-def _no_new_privileges(given: tuple[str, ...]) -> bool:
-    from minicontainer.errors import Unsupported
-
-    for one in given:
-        if one not in ("no-new-privileges", "no-new-privileges=true", "no-new-privileges:true"):
-            raise Unsupported(f"--security-opt {one} is not supported: there is no-new-privileges")
-    return bool(given)

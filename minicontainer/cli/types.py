@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import click
 
-from minicontainer.cli import units, values
+from minicontainer.cli import isolation, units, values
 from minicontainer.cli.command import ParamType, invalid
 from minicontainer.errors import UsageError
 
@@ -106,3 +106,14 @@ VOLUME = Parsed("list", _volume)
 MOUNT = Parsed("mount", _mount)
 TMPFS = Parsed("list", _tmpfs)
 DETACH_KEYS = Parsed("string", _detach_keys)
+DEVICE = Parsed("list", isolation.parse_device)
+DEVICE_RULE = Parsed("list", isolation.parse_device_rule)
+SYSCTL = Parsed("map", isolation.parse_sysctl)
+ID_MAPPING = Parsed("list", isolation.parse_mapping)
+USERNS = Parsed("string", isolation.parse_userns, may_be_empty=True)
+PID = Parsed("string", isolation.mode("pid", "host"), may_be_empty=True)
+IPC = Parsed("string", isolation.mode("ipc", "private", "shareable", "none", "host"))
+UTS = Parsed("string", isolation.mode("uts", "host"), may_be_empty=True)
+CGROUPNS = Parsed("string", isolation.mode("cgroupns", "host", "private", joins=False))
+SHM_SIZE = Parsed("bytes", isolation.parse_shm_size)
+SECURITY_OPT = Parsed("list", isolation.parse_security_opt)

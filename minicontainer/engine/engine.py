@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 
 from minicontainer import cgroups
-from minicontainer.engine import defaults, names, records, spec
+from minicontainer.engine import defaults, isolation, names, records, security, spec, userns
 from minicontainer.engine.records import Container, Folders, HostConfig, Status
 from minicontainer.errors import Conflict, CorruptData, MinicontainerError, NotFound, Unsupported
 from minicontainer.libcontainer.container import Container as Runtime
@@ -28,6 +28,7 @@ from minicontainer.storage.tree import remove_tree
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
 
     from minicontainer.image.model import Image
     from minicontainer.image.store import ImageStore
@@ -181,13 +182,18 @@ class Engine:
         defaults.merge(container.config, image.config)
         spec.capability_list(container.host)
         container.id = container.id or names.random_id()
+        isolation.check(container)
+        userns.check(container.host)
+        isolation.resolve(self, container.host)
+        security.check(container.host.security_opt, container.id)
         spec.check_limits(container.host, cgroups.manager(f"/minicontainer/{container.id}"))
         container.created = time.time()
         container.image_id = image.id
         container.chain = self.images.ensure_unpacked(image)
         driver = self.driver()
         container.driver = driver.name
-        host_name = os.uname().nodename if container.host.network_mode == "host" else container.id[:12]
+        host_s_name = container.host.network_mode == "host" or container.host.uts_mode == "host"
+        host_name = os.uname().nodename if host_s_name else container.id[:12]
         container.config.hostname = container.config.hostname or host_name
         if container.name:
             self._refuse_taken(container.name)
@@ -200,6 +206,7 @@ class Engine:
             driver.prepare(folder, container.chain)
             os.makedirs(f"{folder}/rootfs", 0o755, exist_ok=True)
             with self.folders.lock():
+                userns.allocate(container, self._recorded())
                 self._name(container)
                 # With --rm nothing is meant to outlive a crash.
                 records.save(f"{folder}/container.json", container, sync=not container.host.auto_remove)
@@ -220,6 +227,12 @@ class Engine:
             self.discard(container)
             raise
         return container
+
+    def _recorded(self) -> Iterator[Container]:
+        """All containers that can be read."""
+        for container_id in self.ids():
+            with suppress(NotFound, CorruptData):
+                yield self.read(container_id).container
 
     def _name(self, container: Container) -> None:
         """Take the container's name; only with the lock ``containers``."""

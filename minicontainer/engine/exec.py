@@ -12,12 +12,11 @@ import socket
 import msgspec
 
 from minicontainer import errors
-from minicontainer.engine import attach, spec
+from minicontainer.engine import attach, spec, userns
 from minicontainer.engine.engine import Engine, Found
 from minicontainer.engine.session import Client, Session, drain, leave_caller
 from minicontainer.errors import Conflict, MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
-from minicontainer.libcontainer.user import lookup
 from minicontainer.linux import door, pidfd, process
 from minicontainer.linux.door import because
 from minicontainer.oci.runtime import Process, User, load_spec
@@ -47,7 +46,7 @@ def configure(engine: Engine, found: Found, options: Options) -> Process:
     except (FileNotFoundError, ProcessLookupError):
         raise Conflict(f"container {found.container.id} is not running") from None
     try:
-        account = lookup(root, options.user or found.container.config.user)
+        account = spec.account(root, options.user or found.container.config.user, found.container.host)
     finally:
         os.close(root)
     env = [entry for entry in own.env if not entry.startswith("HOME=")] if options.user else own.env
@@ -61,6 +60,8 @@ def configure(engine: Engine, found: Found, options: Options) -> Process:
         capabilities=spec.exec_capabilities(found.container.host, account.uid, privileged=options.privileged),
         rlimits=own.rlimits,
         no_new_privileges=own.no_new_privileges and not options.privileged,
+        apparmor_profile=None if options.privileged else own.apparmor_profile,
+        selinux_label=own.selinux_label,
     )
 
 
@@ -81,19 +82,21 @@ def launch(engine: Engine, found: Found, options: Options) -> socket.socket:
     if process.fork() == 0:
         ours.close()
         door.i_am("session")
-        _live(runtime, config, options, theirs)
+        mapping = userns.mapping(found.container.host)
+        owner = mapping.uid(config.user.uid) if mapping is not None else -1
+        _live(runtime, config, options, theirs, owner)
     theirs.close()
     return ours
 
 
-def _live(runtime: Runtime, config: Process, options: Options, starter: socket.socket) -> None:
+def _live(runtime: Runtime, config: Process, options: Options, starter: socket.socket, owner: int) -> None:
     """The session's whole life; does not return."""
     try:
         leave_caller()
         pid = -1
         session = Session(lambda number: pass_on(pid, number))
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        inner = (null, null, null) if options.tty else session.open_pipes(stdin=options.stdin)
+        inner = (null, null, null) if options.tty else session.open_pipes(stdin=options.stdin, owner=owner)
         try:
             joined = runtime.exec(config, inner)
         except (OSError, MinicontainerError) as error:

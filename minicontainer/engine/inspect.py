@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from minicontainer import __version__
+from minicontainer.engine import security
 from minicontainer.engine.engine import Engine, Found
 from minicontainer.engine.logs import timestamp
-from minicontainer.engine.records import Bind, Container, Status
+from minicontainer.engine.records import Bind, Container, HostConfig, Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def state(found: Found) -> dict[str, Any]:
 
 def _host_config(record: Container) -> dict[str, Any]:
     host = record.host
+    options = security.parse(host.security_opt)
     binds = [b for b in host.mounts if b.type == "bind"]
     return {
         "Binds": [
@@ -79,6 +81,23 @@ def _host_config(record: Container) -> dict[str, Any]:
         "CapAdd": host.cap_add,
         "CapDrop": host.cap_drop,
         "Privileged": host.privileged,
+        "Devices": [
+            {"PathOnHost": source, "PathInContainer": target, "CgroupPermissions": access}
+            for source, target, access in host.devices
+        ],
+        "DeviceCgroupRules": host.device_cgroup_rules or None,
+        "GroupAdd": host.group_add or None,
+        "IpcMode": host.ipc_mode,
+        "PidMode": host.pid_mode,
+        "UTSMode": host.uts_mode,
+        "UsernsMode": host.userns_mode,
+        "CgroupnsMode": host.cgroupns_mode,
+        "IDMappings": _mappings(host),
+        "SecurityOpt": host.security_opt or None,
+        "MaskedPaths": options.masked(privileged=host.privileged),
+        "ReadonlyPaths": options.readonly(privileged=host.privileged),
+        "ShmSize": host.shm_size,
+        "Sysctls": host.sysctls or None,
         "ReadonlyRootfs": host.read_only,
         "Init": host.init,
         "OomScoreAdj": host.oom_score_adj,
@@ -94,6 +113,16 @@ def _host_config(record: Container) -> dict[str, Any]:
         "BlkioDeviceReadBps": [{"Path": path, "Rate": rate} for path, rate in host.device_read_bps],
         "BlkioDeviceWriteBps": [{"Path": path, "Rate": rate} for path, rate in host.device_write_bps],
         "Ulimits": [{"Name": u.name, "Soft": u.soft, "Hard": u.hard} for u in host.ulimits],
+    }
+
+
+def _mappings(host: HostConfig) -> dict[str, list[str]] | None:
+    """A user namespace's, as podman shows them; Docker has none of its own."""
+    if not host.uid_mappings:
+        return None
+    return {
+        name: [":".join(map(str, one)) for one in ranges]
+        for name, ranges in (("UidMap", host.uid_mappings), ("GidMap", host.gid_mappings))
     }
 
 

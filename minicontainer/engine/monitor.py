@@ -29,17 +29,17 @@ from contextlib import suppress
 import msgspec
 
 from minicontainer import errors
-from minicontainer.engine import attach, logs, records, sharing, spec
+from minicontainer.engine import attach, isolation, logs, records, sharing, spec, userns
 from minicontainer.engine.records import Status
 from minicontainer.engine.session import Client, Session, drain, leave_caller
 from minicontainer.errors import MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.state import start_time
-from minicontainer.libcontainer.user import lookup
 from minicontainer.linux import credentials, door, mount, namespaces, process
 from minicontainer.linux.door import because
 from minicontainer.linux.openat2 import open_in_root
 from minicontainer.oci.document import dump
+from minicontainer.storage.mapped import Acting
 from minicontainer.util import files, sockets
 
 TYPE_CHECKING = False
@@ -62,6 +62,8 @@ class Monitor:
         self.engine = engine
         self.container = container
         self.folder = engine.folders.container(container.id)
+        self.mapping = userns.mapping(container.host)
+        self.user = 0
         self.status = Status()
         self.starter = client
         self.lock = lock
@@ -108,8 +110,12 @@ class Monitor:
         self._save(sync=False)
         self.lock.release()
         rootfs = f"{self.folder}/rootfs"
-        self.engine.driver(self.container.driver).mount(self.folder, self.container.chain, rootfs)
-        self._configure(rootfs)
+        joins = isolation.joined(self.engine, self.container.host)
+        if "ipc" in joins:
+            isolation.share_memory(joins["ipc"], self.folder)
+        driver = self.engine.driver(self.container.driver)
+        driver.mount(self.folder, self.container.chain, rootfs, self.mapping)
+        self._configure(rootfs, joins)
         inner = self._open_streams()
         self.session.log = self.log = logs.Writer(f"{self.folder}/log.json")
         try:
@@ -137,17 +143,19 @@ class Monitor:
         self.session.welcome(self.starter)
         self._drop_own_streams()
 
-    def _configure(self, rootfs: str) -> None:
+    def _configure(self, rootfs: str, joins: dict[str, int]) -> None:
         config = self.container.config
         root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            account = lookup(root, config.user)
+            account = spec.account(root, config.user, self.container.host)
+            self.user = account.uid
             if config.working_dir.strip("/"):
-                _make_inside(root, config.working_dir)
+                with Acting(self.mapping):
+                    _make_inside(root, config.working_dir)
         finally:
             os.close(root)
         self._write_files(None)
-        document = spec.build(self.container, account, self.folder, list(BOUND_FILES))
+        document = spec.build(self.container, account, self.folder, list(BOUND_FILES), joins)
         files.write_atomic(f"{self.folder}/config.json", dump(document), sync=False)
 
     def _write_files(self, endpoint: Endpoint | None) -> None:
@@ -156,6 +164,8 @@ class Monitor:
             fd = os.open(f"{self.folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             try:
                 files.write_all(fd, text.encode())
+                if self.mapping is not None:
+                    os.fchown(fd, self.mapping.uid(0), self.mapping.gid(0))
             finally:
                 os.close(fd)
 
@@ -176,7 +186,8 @@ class Monitor:
         if self.container.config.tty:
             null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
             return null, null, null
-        return self.session.open_pipes(stdin=self.container.config.open_stdin)
+        owner = self.mapping.uid(self.user) if self.mapping is not None else -1
+        return self.session.open_pipes(stdin=self.container.config.open_stdin, owner=owner)
 
     def _signal(self, number: int) -> None:
         assert self.runtime is not None

@@ -112,6 +112,21 @@ class HostConfig(msgspec.Struct, omit_defaults=True):
     no_new_privileges: bool = False
     oom_score_adj: int = 0
     auto_remove: bool = False
+    # Isolation: modes as isolation.py has them; devices are (host's path, container's path, access),
+    # mappings (first id inside, first id of the host, how many).
+    devices: list[tuple[str, str, str]] = []
+    device_cgroup_rules: list[str] = []
+    sysctls: dict[str, str] = {}
+    pid_mode: str = ""
+    ipc_mode: str = "private"
+    uts_mode: str = ""
+    cgroupns_mode: str = "private"
+    userns_mode: str = ""
+    uid_mappings: list[tuple[int, int, int]] = []
+    gid_mappings: list[tuple[int, int, int]] = []
+    group_add: list[str] = []
+    shm_size: int = 64 << 20
+    security_opt: list[str] = []
 
 
 class Container(msgspec.Struct):

@@ -23,7 +23,7 @@ from contextlib import suppress
 
 from minicontainer.engine import attach
 from minicontainer.errors import MinicontainerError
-from minicontainer.linux import mount, process, terminal
+from minicontainer.linux import credentials, mount, process, terminal
 from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
@@ -82,8 +82,11 @@ class Session:
         self.stdin_ended = False
         self.console = -1
 
-    def open_pipes(self, *, stdin: bool) -> tuple[int, int, int]:
-        """The program's ends of its standard streams; ours are kept.  Without ``stdin``, /dev/null."""
+    def open_pipes(self, *, stdin: bool, owner: int = -1) -> tuple[int, int, int]:
+        """The program's ends of its standard streams; ours are kept.  Without ``stdin``, /dev/null.
+
+        ``owner`` is the host's uid of a program in a user namespace, to which root's pipes are nobody's.
+        """
         if stdin:
             first, self.stdin = os.pipe2(os.O_CLOEXEC)
             os.set_blocking(self.stdin, False)
@@ -95,6 +98,10 @@ class Session:
             os.set_blocking(ours, False)
             self.outputs[ours] = stream
             inner.append(theirs)
+        if owner >= 0:
+            for fd in (inner[1:], inner)[stdin]:
+                because("a program may open its own standard streams by name")
+                credentials.fchown(fd, owner, -1)
         return inner[0], inner[1], inner[2]
 
     def take_console(self, master: int) -> None:

@@ -1,8 +1,8 @@
 """The OCI configuration of a container: what was asked for, over Docker's defaults.
 
 Defaults are facts of Docker's (moby: oci/defaults.go, oci/caps): capabilities, mounts, devices,
-masked and read-only paths.  Where Docker leaves the choice to the host (cgroup namespace), ours is
-the private one.
+masked and read-only paths (security.py).  Where Docker leaves the choice to the host (cgroup
+namespace), ours is the private one.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 import stat
 
+from minicontainer.engine import devices, isolation, security
 from minicontainer.engine.records import Bind, Config, Container, HostConfig
 from minicontainer.errors import InvalidConfig, Unsupported
 from minicontainer.libcontainer.init import INIT_ANNOTATION
+from minicontainer.libcontainer.user import lookup
 from minicontainer.linux import capabilities
 from minicontainer.oci import runtime as oci
 
@@ -29,33 +31,45 @@ CAPABILITIES = (
     "CAP_AUDIT_WRITE",
 )  # fmt: skip
 
-MASKED = (
-    "/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-    "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-)  # fmt: skip
-READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-
-SHM_SIZE = 64 << 20
 CPU_PERIOD = 100_000  # microseconds, as Docker converts --cpus
 
 
-def build(container: Container, account: Account, folder: str, files: list[str]) -> oci.Spec:
-    """config.json of ``container``; ``files`` are the names in ``folder`` bound into /etc."""
+def build(
+    container: Container, account: Account, folder: str, files: list[str], joins: dict[str, int] | None = None
+) -> oci.Spec:
+    """config.json of ``container``; ``files`` are the names in ``folder`` bound into /etc.
+
+    ``joins`` are the processes whose namespaces it joins, by kind (isolation.py).
+    """
     host = container.host
     config = container.config
     return oci.Spec(
         process=_process(config, host, account, container.id),
         root=oci.Root(path="rootfs", readonly=host.read_only),
-        hostname=None if host.network_mode == "host" else config.hostname,
+        hostname=None if host.network_mode == "host" or host.uts_mode else config.hostname,
         domainname=config.domainname or None,
         mounts=_mounts(host, folder, files),
-        linux=_linux(container),
+        linux=_linux(container, joins or {}),
         annotations={INIT_ANNOTATION: "true"} if host.init else {},
     )
 
 
+def account(root: int, user: str, host: HostConfig) -> Account:
+    """Who ``user`` is in the tree at descriptor ``root``, with the groups of --group-add.
+
+    Raises NotFound for a name that the image does not have.
+    """
+    found = lookup(root, user)
+    for group in host.group_add:
+        gid = lookup(root, f"0:{group}").gid
+        if gid not in found.additional_gids:
+            found.additional_gids.append(gid)
+    return found
+
+
 def _process(config: Config, host: HostConfig, account: Account, container_id: str) -> oci.Process:
+    options = security.parse(host.security_opt)
+    labels = security.selinux_labels(options.label, container_id, privileged=host.privileged)
     return oci.Process(
         cwd=config.working_dir or "/",
         args=[*(config.entrypoint or []), *config.cmd],
@@ -64,7 +78,9 @@ def _process(config: Config, host: HostConfig, account: Account, container_id: s
         user=oci.User(uid=account.uid, gid=account.gid, additional_gids=account.additional_gids),
         capabilities=_capability_sets(capability_list(host), account.uid),
         rlimits=[oci.Rlimit(f"RLIMIT_{u.name.upper()}", u.soft, u.hard) for u in host.ulimits],
-        no_new_privileges=host.no_new_privileges,
+        no_new_privileges=host.no_new_privileges or options.no_new_privileges,
+        apparmor_profile=security.apparmor_profile(options.apparmor, privileged=host.privileged),
+        selinux_label=labels[0] if labels else None,
         oom_score_adj=_oom_score(host),
     )
 
@@ -139,12 +155,12 @@ def _mounts(host: HostConfig, folder: str, files: list[str]) -> list[oci.Mount]:
         oci.Mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
         oci.Mount(
             "/dev/pts", "devpts", "devpts",
-            ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+            ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", *_tty_group(host)],
         ),
         oci.Mount("/sys", "sysfs", "sysfs", [*safe, kernel_access]),
         oci.Mount("/sys/fs/cgroup", "cgroup", "cgroup", [*safe, "relatime", kernel_access]),
         oci.Mount("/dev/mqueue", "mqueue", "mqueue", safe),
-        oci.Mount("/dev/shm", "tmpfs", "shm", [*safe, "mode=1777", f"size={SHM_SIZE}"]),
+        *_shared_memory(host, folder, safe),
     ]  # fmt: skip
     given = {bind.target.rstrip("/") for bind in host.mounts}
     etc = [
@@ -155,7 +171,35 @@ def _mounts(host: HostConfig, folder: str, files: list[str]) -> list[oci.Mount]:
     defaults = [mount for mount in mounts if mount.destination not in given]
     # Shorter targets first: a mount at /a must not cover one at /a/b.
     asked = sorted((_asked(bind) for bind in host.mounts), key=lambda mount: mount.destination.count("/"))
-    return defaults + etc + asked
+    return defaults + etc + asked + _bound_devices(host)
+
+
+def _shared_memory(host: HostConfig, folder: str, safe: list[str]) -> list[oci.Mount]:
+    """/dev/shm, which is a part of the ipc namespace to its users."""
+    if host.ipc_mode == "none":
+        return []
+    if host.ipc_mode == "host":
+        return [oci.Mount("/dev/shm", "bind", "/dev/shm", ["rbind", "rprivate"])]
+    if host.ipc_mode.startswith(isolation.SHARED):
+        return [oci.Mount("/dev/shm", "bind", f"{folder}/{isolation.SHM}", ["rbind", "rprivate"])]
+    return [oci.Mount("/dev/shm", "tmpfs", "shm", [*safe, "mode=1777", f"size={host.shm_size}"])]
+
+
+def _tty_group(host: HostConfig) -> list[str]:
+    """Terminals belong to the group tty, where the container has one."""
+    mapped = host.gid_mappings or [(0, 0, 6)]
+    return ["gid=5"] if any(inside <= 5 < inside + size for inside, _, size in mapped) else []
+
+
+def _bound_devices(host: HostConfig) -> list[oci.Mount]:
+    """A user namespace may make no node: one of another name than the host's is bound."""
+    if not host.uid_mappings:
+        return []
+    return [
+        oci.Mount(node.device.path, "bind", node.source, ["bind", "rprivate"])
+        for node in devices.asked(host)
+        if node.device.path != node.source
+    ]
 
 
 def _asked(bind: Bind) -> oci.Mount:
@@ -167,20 +211,39 @@ def _asked(bind: Bind) -> oci.Mount:
     return oci.Mount(bind.target, "bind", bind.source, options)
 
 
-def _linux(container: Container) -> oci.Linux:
+def _linux(container: Container, joins: dict[str, int]) -> oci.Linux:
     host = container.host
-    kinds = ["mount", "pid", "ipc", "cgroup"]
-    if host.network_mode != "host":
-        kinds += ["network", "uts"]
+    options = security.parse(host.security_opt)
+    labels = security.selinux_labels(options.label, container.id, privileged=host.privileged)
+    own_ids = not host.userns_mode.startswith(isolation.SHARED)
     return oci.Linux(
-        namespaces=[oci.Namespace(kind) for kind in kinds],
-        devices=host_devices() if host.privileged else [],
+        namespaces=isolation.namespaces_of(host, joins),
+        uid_mappings=_mappings(host.uid_mappings) if own_ids else [],
+        gid_mappings=_mappings(host.gid_mappings) if own_ids else [],
+        devices=_devices(host),
         cgroups_path=f"/minicontainer/{container.id}",
         resources=resources(host),
         rootfs_propagation=_propagation(host),
-        masked_paths=[] if host.privileged else list(MASKED),
-        readonly_paths=[] if host.privileged else list(READONLY),
+        masked_paths=options.masked(privileged=host.privileged),
+        readonly_paths=options.readonly(privileged=host.privileged),
+        sysctl=dict(host.sysctls),
+        mount_label=labels[1] if labels else None,
     )
+
+
+def _devices(host: HostConfig) -> list[oci.Device]:
+    nodes = devices.of_host() if host.privileged else []
+    asked = devices.asked(host)
+    if host.uid_mappings:
+        asked = [node for node in asked if node.device.path == node.source]
+    given = {node.device.path for node in asked}
+    return [node for node in nodes if node.path not in given] + [node.device for node in asked]
+
+
+def _mappings(mappings: list[tuple[int, int, int]]) -> list[oci.IDMapping]:
+    return [
+        oci.IDMapping(container_id=inside, host_id=outside, size=size) for inside, outside, size in mappings
+    ]
 
 
 def _propagation(host: HostConfig) -> str | None:
@@ -210,7 +273,7 @@ def resources(host: HostConfig) -> oci.Resources:
         throttle_write_bps_device=[_throttle(*entry) for entry in host.device_write_bps],
     )
     return oci.Resources(
-        devices=_device_rules(host),
+        devices=devices.rules(host),
         memory=memory if host.memory or host.memory_reservation or host.memory_swap else None,
         cpu=cpu if cpu != oci.CPU() else None,
         pids=oci.Pids(host.pids_limit) if host.pids_limit else None,
@@ -243,36 +306,3 @@ def _throttle(path: str, rate: int) -> oci.ThrottleDevice:
     if not stat.S_ISBLK(status.st_mode):
         raise InvalidConfig(f"{path} is not a block device")
     return oci.ThrottleDevice(os.major(status.st_rdev), os.minor(status.st_rdev), rate)
-
-
-def _device_rules(host: HostConfig) -> list[oci.DeviceRule]:
-    if host.privileged:
-        return [oci.DeviceRule(allow=True, access="rwm")]
-    # The devices that every container has are allowed by the runtime.
-    return [oci.DeviceRule(allow=False, access="rwm")]
-
-
-def host_devices() -> list[oci.Device]:
-    """Every device node in the host's /dev, for --privileged; terminals are the container's own."""
-    skipped = {"pts", "shm", "mqueue", "fd", "console", "ptmx", ".udev"}
-    found: list[oci.Device] = []
-    _collect("/dev", skipped, found)
-    return found
-
-
-def _collect(folder: str, skipped: set[str], found: list[oci.Device]) -> None:
-    for entry in os.scandir(folder):
-        if entry.name in skipped or entry.is_symlink():
-            continue
-        if entry.is_dir():
-            _collect(entry.path, skipped, found)
-            continue
-        status = entry.stat()
-        kind = "c" if stat.S_ISCHR(status.st_mode) else "b" if stat.S_ISBLK(status.st_mode) else ""
-        if kind:
-            found.append(
-                oci.Device(
-                    kind, entry.path, os.major(status.st_rdev), os.minor(status.st_rdev),
-                    stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid,
-                )
-            )  # fmt: skip

@@ -1,10 +1,21 @@
-"""setuid(2), setgid(2), setgroups(2), umask(2): who a process is (credentials(7))."""
+"""setuid(2), setgid(2), setgroups(2), setfsuid(2), umask(2): who a process is (credentials(7))."""
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 
 from minicontainer.linux.door import step
+from minicontainer.linux.libc import function
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOBODY = -1  # changes nothing
+_setfsuid = function("setfsuid", ctypes.c_uint)
+_setfsgid = function("setfsgid", ctypes.c_uint)
 
 
 @step(
@@ -59,3 +70,30 @@ def umask(mask: int) -> int:
 def fchown(fd: int, uid: int, gid: int) -> None:
     """Change the owner of an open file; -1 leaves one as it is."""
     os.fchown(fd, uid, gid)
+
+
+@step(
+    "setfsuid(2)",
+    why="files made from here on belong to this user",
+    shell=lambda a: f"# setfsuid({a['uid']})",
+)
+def setfsuid(uid: int) -> None:
+    """Set the user that this process is to file systems alone."""
+    _set_for_files(_setfsuid, uid)
+
+
+@step(
+    "setfsgid(2)",
+    why="files made from here on belong to this group",
+    shell=lambda a: f"# setfsgid({a['gid']})",
+)
+def setfsgid(gid: int) -> None:
+    """Set the group that this process is to file systems alone."""
+    _set_for_files(_setfsgid, gid)
+
+
+def _set_for_files(call: Callable[[int], int], number: int) -> None:
+    """These two calls never fail: they say who it was, and whether it changed is asked once more."""
+    call(number)
+    if call(NOBODY) & 0xFFFFFFFF != number:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))

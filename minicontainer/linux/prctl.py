@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import prctl as _prctl
 
-from minicontainer.linux.door import step
+from minicontainer.linux.door import flags, step
 from minicontainer.linux.process import signal_name
 
 
@@ -58,3 +58,17 @@ def set_keepcaps(keep: bool) -> None:
 def set_name(name: str) -> None:
     """PR_SET_NAME: at most 15 bytes are kept."""
     _prctl.set_name(name)
+
+
+SECBIT_NO_SETUID_FIXUP = 1 << 2
+
+
+@step(
+    "prctl(2)",
+    why="what a change of user does to the capabilities",
+    shell=lambda a: f"# prctl(PR_SET_SECUREBITS, {a['bits']:#x})",
+    show={"bits": flags("SECBIT_", __name__)},
+)
+def set_securebits(bits: int) -> None:
+    """PR_SET_SECUREBITS (capabilities(7), The securebits flags)."""
+    _prctl.set_securebits(bits)

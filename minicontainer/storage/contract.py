@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from minicontainer.storage.changes import Change
+    from minicontainer.storage.mapped import Mapping
 
     class Driver(Protocol):
         """Layers, and a container's writable layer over them.
@@ -56,8 +57,11 @@ if TYPE_CHECKING:
         def prepare(self, folder: str, chain: list[str]) -> None:
             """Make the container's writable layer."""
 
-        def mount(self, folder: str, chain: list[str], target: str) -> None:
-            """Mount the container's root file system at ``target``, in the caller's mount namespace."""
+        def mount(self, folder: str, chain: list[str], target: str, mapping: Mapping | None = None) -> None:
+            """Mount the container's root file system at ``target``, in the caller's mount namespace.
+
+            With a ``mapping``, its owners are those that the ids on disk stand for (mapped.py).
+            """
 
         def changes(self, folder: str, chain: list[str]) -> Iterator[Change]:
             """What the container changed, folders before their content; also what commit writes."""

@@ -5,6 +5,8 @@
     containers/ID/upper    the writable layer
     containers/ID/work     overlay's own, on the same file system
     containers/ID/lower    an empty folder, only for an image without layers
+    containers/ID/mapped/  where the folders above and the layers are shown with the owners of a
+                           user namespace, while overlay is mounted (mapped.py)
 
     mount  lowerdir=TOP:...:BOTTOM  upperdir=upper  workdir=work
 
@@ -39,6 +41,8 @@ from minicontainer.storage.tree import OVERLAY_XATTR, remove_tree, usage
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from minicontainer.storage.mapped import Mapping
 
 MAX_LAYERS = 500  # OVL_MAX_STACK, fs/overlayfs/super.c
 OPTIONS = ("index=off", "metacopy=off", "redirect_dir=off")
@@ -127,9 +131,36 @@ class Overlay(LayerFolder):
         else:
             os.mkdir(os.path.join(folder, "lower"), 0o755)
 
-    def mount(self, folder: str, chain: list[str], target: str) -> None:
+    def mount(self, folder: str, chain: list[str], target: str, mapping: Mapping | None = None) -> None:
         """Mount the stack at ``target``.  Unsupported if it is too high for this kernel."""
-        lowers = self._lowers(folder, chain)
+        if mapping is None:
+            self._mount(folder, self._lowers(folder, chain), target)
+        else:
+            self._mount_mapped(folder, chain, target, mapping)
+
+    def _mount_mapped(self, folder: str, chain: list[str], target: str, mapping: Mapping) -> None:
+        from minicontainer.storage.mapped import Acting, attach
+
+        places = {"own": folder, **({"layers": self.layers_path} if chain else {})}
+        lowers = [f"{folder}/mapped/layers/{os.path.basename(self.layer_path(c))}" for c in reversed(chain)]
+        for name in places:
+            os.makedirs(f"{folder}/mapped/{name}", 0o700, exist_ok=True)
+        attached: list[str] = []
+        namespace = mapping.namespace()
+        try:
+            for name, source in places.items():
+                attach(source, f"{folder}/mapped/{name}", namespace)
+                attached.append(f"{folder}/mapped/{name}")
+            with Acting(mapping):
+                own = f"{folder}/mapped/own"
+                self._mount(own, lowers or [f"{own}/lower"], target)
+        finally:
+            os.close(namespace)
+            for place in attached:
+                because("overlay has taken hold of what it stacks")
+                linux_mount.umount2(place, linux_mount.MNT_DETACH)
+
+    def _mount(self, folder: str, lowers: list[str], target: str) -> None:
         if len(lowers) > MAX_LAYERS:
             raise Unsupported(f"the image has {len(lowers)} layers; overlay takes {MAX_LAYERS}")
         page = os.sysconf("SC_PAGE_SIZE")
@@ -151,7 +182,7 @@ class Overlay(LayerFolder):
 
     def remove(self, folder: str) -> None:
         """Remove ``upper``, ``work`` and ``lower``; nothing may be mounted from them."""
-        for name in ("upper", "work", "lower"):
+        for name in ("upper", "work", "lower", "mapped"):
             remove_tree(os.path.join(folder, name))
 
     def _lowers(self, folder: str, chain: list[str]) -> list[str]:

@@ -18,11 +18,14 @@ from minicontainer.linux import mount as linux_mount
 from minicontainer.linux.door import because
 from minicontainer.storage import changes as differences
 from minicontainer.storage.contract import Layer, LayerFolder
+from minicontainer.storage.mapped import attach
 from minicontainer.storage.tree import copy_tree, remove_at, remove_tree, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from minicontainer.storage.mapped import Mapping
 
 
 class VfsLayer(Layer):
@@ -87,8 +90,15 @@ class Vfs(LayerFolder):
         if chain:
             copy_tree(os.fsencode(self.layer_path(chain[-1])), os.fsencode(files))
 
-    def mount(self, folder: str, chain: list[str], target: str) -> None:
+    def mount(self, folder: str, chain: list[str], target: str, mapping: Mapping | None = None) -> None:
         """Bind the copy to ``target``."""
+        if mapping is not None:
+            namespace = mapping.namespace()
+            try:
+                attach(os.path.join(folder, "files"), target, namespace)
+            finally:
+                os.close(namespace)
+            return
         because("the vfs driver has no union to mount: the container gets its own copy of the image")
         linux_mount.mount(os.path.join(folder, "files"), target, None, linux_mount.MS_BIND)
 
