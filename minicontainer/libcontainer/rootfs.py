@@ -16,6 +16,11 @@ Because everything after step 4 is resolved in a tree that holds nothing else, n
 an image can lead a mount outside (CVE-2021-30465 and its kin).  What comes from the host was opened
 before; so were proc and sysfs in a user namespace, where the kernel makes them only while a full
 one is still mounted.
+
+Inside, another container that shares a volume may exchange names while we work.  So each mount
+point is opened once, and what was opened is looked at and mounted on (`_reach`); what hides a file
+is verified to be the null device; and the kernel's settings are written through a procfs that was
+held before, not through the container's /proc (linux/procfs.py).
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ import stat
 from minicontainer.errors import InvalidConfig
 from minicontainer.libcontainer import mounts
 from minicontainer.libcontainer.mounts import Options
-from minicontainer.linux import control, credentials, device, file
+from minicontainer.linux import credentials, device, file, openat2
 from minicontainer.linux import mount as m
 from minicontainer.linux import mountfd as fd
 from minicontainer.linux.door import because
@@ -60,6 +65,9 @@ DEVICE_LINKS = (
 )
 # What the kernel gives a user namespace only where one is mounted already (mount_too_revealing).
 REVEALING = ("proc", "sysfs")
+NULL_DEVICE = os.makedev(1, 3)
+_COPY = fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC
+_ON_DESCRIPTORS = fd.MOVE_MOUNT_F_EMPTY_PATH | fd.MOVE_MOUNT_T_EMPTY_PATH
 WHY = {
     "proc": "ps and /proc/self show this pid namespace, not the host's",
     "sysfs": "/sys shows the devices of this network namespace",
@@ -115,6 +123,8 @@ class Rootfs:
         self.devices = _devices(linux)
         self.device_sources: dict[str, int] = {}
         self.null = -1
+        self.settings = _settings(linux)  # file below /proc by the name of a sysctl
+        self.proc = -1
         self.null_attached = False
 
     # -- before pivot_root: the host's tree
@@ -146,6 +156,11 @@ class Rootfs:
         # The host's /dev/null, before the image can put something else in its place.
         because("hold what will hide files that the container should not read")
         self.null = fd.open_tree(fd.AT_FDCWD, "/dev/null", fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC)
+        _require_null(self.null)
+        if self.settings:
+            from minicontainer.linux import procfs
+
+            self.proc = procfs.hold()
         for index, mount in enumerate(self.spec.mounts):
             options = Options(mount.options)
             if options.bind or mount.type == "bind":
@@ -179,10 +194,17 @@ class Rootfs:
             with field(f"mounts[{index}] ({mount.destination})"):
                 self._mount(index, mount)
         self._make_devices()
-        for name, value in self.linux.sysctl.items():
+        if self.settings:
+            self._set()
+
+    def _set(self) -> None:
+        from minicontainer.linux import procfs  # imported since `_hold`
+
+        for name, path in self.settings.items():
             with field(f"linux.sysctl.{name}"):
                 because("a kernel setting of the container's own namespaces")
-                control.write_control("/proc/sys/" + name.replace(".", "/"), value)
+                procfs.write_procfs(self.proc, path, self.linux.sysctl[name])
+        os.close(self.proc)
 
     def _mount(self, index: int, mount: Mount) -> None:
         target = _inside(mount.destination)
@@ -196,11 +218,11 @@ class Rootfs:
             _make_folder(target)
             because(WHY.get(mount.type or "", f"a new file system at {target}"))
             if index in self.made:
-                _attach(self.made.pop(index), target)
+                _attach(self.made.pop(index), openat2.reach(target))
             else:
-                m.mount(mount.source or mount.type, target, mount.type, options.flags, options.data or None)
+                _mount_on(target, mount.source or mount.type, mount.type, options.flags, options.data)
             for bits in options.propagation:
-                m.mount(None, target, None, bits)
+                _mount_on(target, None, None, bits)
 
     def _bind(self, source: int, target: str, options: Options) -> None:
         """Attach the tree held by ``source`` at ``target``, a folder or a file like the source."""
@@ -225,24 +247,24 @@ class Rootfs:
             because("which mounts made later pass between the host and here")
             fd.mount_setattr(source, "", fd.AT_EMPTY_PATH | recursive, propagation=bits & ~m.MS_REC)
         because(f"a part of the host's tree appears at {target}")
-        _attach(source, target)
+        _attach(source, openat2.reach(target))
 
     def _mount_cgroups(self, target: str, options: Options) -> None:
         _make_folder(target)
         if len(self.hierarchies) == 1 and self.hierarchies[0].fstype == "cgroup2":
             because(WHY["cgroup2"])
-            m.mount("cgroup", target, "cgroup2", options.flags)
+            _mount_on(target, "cgroup", "cgroup2", options.flags)
             return
         because("a folder for each of the host's cgroup hierarchies")
-        m.mount("tmpfs", target, "tmpfs", options.flags & ~m.MS_RDONLY, "mode=755")
+        _mount_on(target, "tmpfs", "tmpfs", options.flags & ~m.MS_RDONLY, "mode=755")
         for hierarchy in self.hierarchies:
             folder = f"{target}/{hierarchy.name}"
             file.mkdir(folder)
             because(WHY["cgroup2"])
-            m.mount("cgroup", folder, hierarchy.fstype, options.flags, hierarchy.options or None)
+            _mount_on(folder, "cgroup", hierarchy.fstype, options.flags, hierarchy.options)
         if options.flags & m.MS_RDONLY:
             because("the container may read its limits, not change them")
-            m.mount(None, target, None, m.MS_REMOUNT | m.MS_BIND | options.flags)
+            _mount_on(target, None, None, m.MS_REMOUNT | m.MS_BIND | options.flags)
 
     def _make_devices(self) -> None:
         if not any(mount.destination.rstrip("/") == "/dev" for mount in self.spec.mounts):
@@ -289,40 +311,67 @@ class Rootfs:
             m.mount(None, "/", None, m.MS_REMOUNT | m.MS_BIND | m.MS_RDONLY)
 
     def _make_readonly(self, path: str) -> None:
-        because(f"{path} may be read but not written")
         try:
-            held = fd.open_tree(
-                fd.AT_FDCWD, path, fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC | fd.AT_RECURSIVE
-            )
+            place = openat2.reach(path, follow=True)
         except FileNotFoundError:
             return  # the specification: paths that do not exist are ignored
+        because(f"{path} may be read but not written")
+        held = fd.open_tree(place, "", _COPY | fd.AT_EMPTY_PATH | fd.AT_RECURSIVE)
         because("read-only before anybody can reach it")
         fd.mount_setattr(held, "", fd.AT_EMPTY_PATH | fd.AT_RECURSIVE, fd.MOUNT_ATTR_RDONLY)
         because(f"a second, read-only view of {path} lies on the first")
-        _attach(held, path)
+        _attach(held, place)
 
     def _mask(self, path: str) -> None:
         try:
-            folder = stat.S_ISDIR(os.stat(path).st_mode)
+            place = openat2.reach(path, follow=True)
         except FileNotFoundError:
             return
         because(f"{path} says more about the host than the container should know")
-        if folder:
-            m.mount("tmpfs", path, "tmpfs", m.MS_RDONLY, "nr_blocks=1,nr_inodes=1")
-            return
-        if not self.null_attached:
+        if stat.S_ISDIR(os.fstat(place).st_mode):
+            m.mount("tmpfs", path, "tmpfs", m.MS_RDONLY, "nr_blocks=1,nr_inodes=1", on=place)
+            os.close(place)
+        elif not self.null_attached:
             self.null_attached = True
-            fd.move_mount(self.null, "", fd.AT_FDCWD, path, fd.MOVE_MOUNT_F_EMPTY_PATH)
-            return
-        # A mount can be copied only where it is attached: the first masked path is the pattern.
-        _attach(
-            fd.open_tree(self.null, "", fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC | fd.AT_EMPTY_PATH), path
-        )
+            fd.move_mount(self.null, "", place, "", _ON_DESCRIPTORS)
+            os.close(place)
+        else:
+            # A mount can be copied only where it is attached: the first masked path is the pattern.
+            _attach(fd.open_tree(self.null, "", _COPY | fd.AT_EMPTY_PATH), place)
 
 
-def _attach(held: int, path: str) -> None:
-    fd.move_mount(held, "", fd.AT_FDCWD, path, fd.MOVE_MOUNT_F_EMPTY_PATH)
+def _settings(linux: Linux) -> dict[str, str]:
+    if not linux.sysctl:
+        return {}
+    from minicontainer.libcontainer import sysctl
+
+    found = {}
+    for name in linux.sysctl:
+        with field(f"linux.sysctl.{name}"):
+            found[name] = sysctl.file_of(name, linux)
+    return found
+
+
+def _mount_on(target: str, source: str | None, fstype: str | None, flags: int, data: str = "") -> None:
+    """Mount on the folder that ``target`` is now, if no link is on the way."""
+    place = openat2.reach(target)
+    try:
+        m.mount(source, target, fstype, flags, data or None, on=place)
+    finally:
+        os.close(place)
+
+
+def _attach(held: int, place: int) -> None:
+    """Attach a detached mount to the file or folder at ``place``; both descriptors are closed."""
+    fd.move_mount(held, "", place, "", _ON_DESCRIPTORS)
     os.close(held)
+    os.close(place)
+
+
+def _require_null(held: int) -> None:
+    status = os.fstat(held)
+    if not stat.S_ISCHR(status.st_mode) or status.st_rdev != NULL_DEVICE:
+        raise InvalidConfig("/dev/null of this host is not the null device: nothing could be masked with it")
 
 
 def _make_detached(mount: Mount, options: Options) -> int:

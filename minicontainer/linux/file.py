@@ -25,8 +25,8 @@ def mkdir(path: str, mode: int = 0o755) -> None:
     show={"mode": lambda value: f"{value:04o}"},
 )
 def create(path: str, mode: int = 0o644) -> None:
-    """Make an empty file where there is none; ``mode`` less the umask."""
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOCTTY | os.O_CLOEXEC, mode))
+    """Make an empty file where there is none; ``mode`` less the umask.  ELOOP if a link is there."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC, mode))
 
 
 @step(
@@ -42,8 +42,8 @@ def symlink(target: str, path: str) -> None:
 @step(
     "chown(2)",
     why="who may use it",
-    shell=lambda a: f"chown {a['uid']}:{a['gid']} {quote(a['path'])}",
+    shell=lambda a: f"chown -h {a['uid']}:{a['gid']} {quote(a['path'])}",
 )
 def chown(path: str, uid: int, gid: int) -> None:
-    """Change the owner; -1 leaves one as it is."""
-    os.chown(path, uid, gid)
+    """Change the owner, of a link itself if ``path`` is one; -1 leaves one as it is."""
+    os.chown(path, uid, gid, follow_symlinks=False)

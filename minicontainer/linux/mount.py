@@ -97,9 +97,18 @@ def mount(
     fstype: str | None = None,
     flags: int = 0,
     data: str | bytes | None = None,
+    on: int = -1,
 ) -> None:
-    """mount(2).  OSError carries the target as its path."""
-    check(_mount(_bytes(source), _bytes(target), _bytes(fstype), flags, _bytes(data)), target)
+    """mount(2).  OSError carries the target as its path.
+
+    With ``on``, the mount point is the folder at that descriptor, whatever its name ``target`` leads
+    to by now.  The call takes no descriptor: so the folder becomes the working folder, and the mount
+    point is ".".
+    """
+    if on >= 0:
+        os.fchdir(on)
+    place = b"." if on >= 0 else _bytes(target)
+    check(_mount(_bytes(source), place, _bytes(fstype), flags, _bytes(data)), target)
 
 
 @step(

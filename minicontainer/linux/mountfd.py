@@ -148,7 +148,7 @@ def open_tree(dirfd: int, path: str | bytes, flags: int) -> int:
         "to_fd": constant("AT_FDCWD", __name__),
         "flags": flags("MOVE_MOUNT_", __name__),
     },
-    watch=lambda a: [("mount", plain(a["to_path"]))] if a["to_path"] else [],
+    watch=lambda a: [("mount", held.named(a["to_fd"], plain(a["to_path"])))],
 )
 def move_mount(from_fd: int, from_path: str, to_fd: int, to_path: str | bytes, flags: int) -> None:
     """move_mount(2) (Linux 5.2)."""

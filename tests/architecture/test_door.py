@@ -32,6 +32,7 @@ READERS: dict[tuple[str, str], str] = {
     ("linux/bpf.py", "prog_query"): "asks",
     ("linux/limits.py", "getrlimit"): "asks",
     ("linux/openat2.py", "openat2"): "opens a file, as open(2) does",
+    ("linux/procfs.py", "is_procfs"): "fstatfs(2) only asks",
     ("linux/pidfd.py", "pidfd_getfd"): "copies a descriptor, as dup(2) does",
     ("linux/probe.py", "missing"): "asks with arguments that every kernel refuses",
     ("linux/seccomp.py", "action_available"): "asks",
