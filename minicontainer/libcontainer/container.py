@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.exec import Joined
+    from minicontainer.libcontainer.seccomp import Confinement
     from minicontainer.oci.runtime import IDMapping, Linux, Process
 
 START_SOCKET = "start.sock"
@@ -155,12 +156,26 @@ class Container:
         except ProcessLookupError:
             states.require(self.record.id, "kill", "stopped")
 
-    def exec(self, config: Process, stdio: tuple[int, int, int] = (0, 1, 2)) -> Joined:
-        """Start one more process in the container; it is a child of this process."""
+    def exec(
+        self, config: Process, stdio: tuple[int, int, int] = (0, 1, 2), *, confined: bool = True
+    ) -> Joined:
+        """Start one more process in the container; it is a child of this process.
+
+        ``confined``: by the container's own seccomp program, where it has one.
+        """
         from minicontainer.libcontainer.exec import join
 
         states.require(self.record.id, "exec", self.status())
-        return join(self.record.pid, self.pidfd, config, self.cgroup, stdio)
+        confinement = self._confinement() if confined else None
+        state = self.state() if confinement is not None and confinement.notifies else None
+        return join(self.record.pid, self.pidfd, config, self.cgroup, stdio, confinement, state)
+
+    def _confinement(self) -> Confinement | None:
+        if not os.path.exists(f"{self.folder}/{states.SECCOMP}"):
+            return None
+        from minicontainer.libcontainer import seccomp
+
+        return seccomp.saved(self.folder)
 
     def pause(self) -> None:
         """Freeze every process of the container."""
@@ -222,12 +237,17 @@ class _Creation:
         self.on_console: Callable[[int], None] | None = None
         self.prepare: Callable[[int], None] | None = None
         self.die_with_parent = False
+        self.confinement: Confinement | None = None
         self.undo: list[Callable[[], None]] = []
 
     def run(self) -> Container:
         manager = cgroups.manager(self.cgroup_path)
         with field("linux.resources"):
             manager.check(self.resources)
+        if self.linux.seccomp is not None:
+            from minicontainer.libcontainer import seccomp
+
+            self.confinement = seccomp.confinement(self.linux.seccomp, self.root)
         try:
             return self._make(manager)
         except BaseException:
@@ -255,7 +275,7 @@ class _Creation:
             joins = self._open_namespaces(opened)
             init = Init(
                 self.spec, self.bundle, theirs, listener, self.stdio, _cgroup_mounts(manager), joins,
-                die_with_parent=self.die_with_parent,
+                die_with_parent=self.die_with_parent, confinement=self.confinement,
             )  # fmt: skip
             pid, fd = self._clone(init, manager, ours, [f for kind, f in joins if kind == "pid"])
             self.undo.append(lambda: _end(pid, fd))
@@ -266,7 +286,7 @@ class _Creation:
             record = self._record(pid)
             if self.prepare is not None:
                 self._prepare(ours, pid, self.prepare)
-            self._await_ready(ours, pid)
+            self._await_ready(ours, pid, fd)
             return self.kind(self.root, record, fd, manager)
 
     def _claim_id(self) -> None:
@@ -368,18 +388,35 @@ class _Creation:
                 ours.expect("console", "ready")
             raise
 
-    def _await_ready(self, ours: sync.Channel, pid: int) -> None:
+    def _await_ready(self, ours: sync.Channel, pid: int, process_fd: int) -> None:
         while True:
-            received = ours.expect("console", "ready")
+            received = ours.expect("console", "confined", "ready")
             if received is None:
                 raise MinicontainerError(_death(pid, self.resources))
             kind, fds = received
             if kind == "ready":
                 return
+            if kind == "confined":
+                self._announce(ours, pid, process_fd, fds[0])
+                continue
             if self.on_console is None:
                 os.close(fds[0])
                 raise InvalidConfig("config.json: process.terminal is set and nobody takes the terminal")
             self.on_console(fds[0])
+
+    def _announce(self, ours: sync.Channel, pid: int, process_fd: int, listener: int) -> None:
+        """Init goes on once the seccomp agent can answer for its calls."""
+        assert self.confinement is not None
+        state = State(
+            oci_version=SPEC_VERSION,
+            id=self.id,
+            status="creating",
+            pid=pid,
+            bundle=self.bundle,
+            annotations=self.spec.annotations,
+        )
+        self.confinement.announce(process_fd, listener, pid, state)
+        ours.send("go")
 
     def _record(self, pid: int) -> states.Record:
         """Write state.json, while init works.
@@ -399,6 +436,10 @@ class _Creation:
             annotations=self.spec.annotations,
         )
         states.save(self.folder, record)
+        if self.confinement is not None:
+            from minicontainer.libcontainer import seccomp
+
+            seccomp.save(self.folder, self.confinement)
         return record
 
 

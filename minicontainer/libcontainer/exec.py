@@ -6,6 +6,7 @@
       │                 │                                                              │
       │◄── {"type": "forked", pid} ──┘ exits                                           │ prepares
       │◄────────────────────────────── {"type": "console"} + master, with a terminal ──│
+      │◄─────────────────────── {"type": "confined"}, {"type": "go"} ─────────────────►│ SCMP_ACT_NOTIFY
       │◄──────────────────────────── end of file: it runs; or {"type": "error", ...} ──│ execve
 
 The helper is needed because setns with a pid namespace moves only future children.  CLONE_PARENT
@@ -16,17 +17,19 @@ dumpable before it joins: nothing inside may look into it or keep it (CVE-2016-9
 from __future__ import annotations
 
 import os
+import signal
 
 from minicontainer import errors
 from minicontainer.libcontainer import init, sync
 from minicontainer.libcontainer import process as program
-from minicontainer.linux import credentials, door, namespaces, prctl, process
+from minicontainer.linux import credentials, door, namespaces, pidfd, prctl, process
 from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
-    from minicontainer.oci.runtime import Process
+    from minicontainer.libcontainer.seccomp import Confinement
+    from minicontainer.oci.runtime import Process, State
 
 
 class Joined:
@@ -40,10 +43,17 @@ class Joined:
 
 
 def join(
-    pid: int, pidfd: int, config: Process, manager: Manager | None, stdio: tuple[int, int, int]
+    pid: int,
+    pidfd: int,
+    config: Process,
+    manager: Manager | None,
+    stdio: tuple[int, int, int],
+    confinement: Confinement | None = None,
+    state: State | None = None,
 ) -> Joined:
     """Start ``config`` beside init (``pid``, held by ``pidfd``); it is a child of this process.
 
+    ``confinement`` is the container's; ``state`` is for its agent, where it has a listener.
     Raises what the process could not do, as `process.prepare` and execve raise it.
     """
     kinds = _differing(pid)
@@ -52,29 +62,37 @@ def join(
     helper = process.fork()
     if helper == 0:
         ours.close()
-        _help(pidfd, kinds, config, manager, theirs, stdio)
+        _help(pidfd, kinds, config, manager, theirs, stdio, confinement)
     theirs.close()
     try:
-        return _await_start(ours, helper)
+        return _await_start(ours, helper, confinement, state)
     finally:
         ours.close()
 
 
-def _await_start(channel: sync.Channel, helper: int) -> Joined:
+def _await_start(
+    channel: sync.Channel, helper: int, confinement: Confinement | None, state: State | None
+) -> Joined:
     """Until both ends in the other processes are closed: the process is the program, or has ended.
 
     What the helper says and what the process says may come in either order.
     """
     joined = Joined(-1, -1)
     failure: Exception | None = None
+    listener = -1
     while (received := channel.receive()) is not None:
         message, fds = received
         if message["type"] == "error":
             failure = errors.from_wire(message["error"])
         elif message["type"] == "console":
             joined.console = fds[0]
+        elif message["type"] == "confined":
+            listener = int(message["fd"])
         else:
             joined.pid = int(message["pid"])
+        if listener >= 0 and joined.pid >= 0 and confinement is not None and state is not None:
+            failure = _announce(channel, confinement, listener, joined.pid, state)
+            listener = -1
     process.wait(helper)
     if joined.pid < 0:
         failure = failure or errors.MinicontainerError("the helper of exec was killed")
@@ -86,6 +104,22 @@ def _await_start(channel: sync.Channel, helper: int) -> Joined:
             process.wait(joined.pid)
         raise failure
     return joined
+
+
+def _announce(
+    channel: sync.Channel, confinement: Confinement, listener: int, pid: int, state: State
+) -> Exception | None:
+    """Let the process go on once the agent has its listener; without one, no call of it would end."""
+    held = pidfd.pidfd_open(pid)
+    try:
+        confinement.announce(held, listener, pid, state)
+    except OSError as error:
+        pidfd.pidfd_send_signal(held, signal.SIGKILL)
+        return error
+    finally:
+        os.close(held)
+    channel.send("go")
+    return None
 
 
 def _differing(pid: int) -> list[str]:
@@ -105,6 +139,7 @@ def _help(
     manager: Manager | None,
     channel: sync.Channel,
     stdio: tuple[int, int, int],
+    confinement: Confinement | None,
 ) -> None:
     door.i_am("helper")
     try:
@@ -117,18 +152,21 @@ def _help(
             flags |= namespaces.FLAGS[kind]
         because("join every namespace of the container's init at once")
         namespaces.setns(pidfd, flags)
+        program.import_no_more()
         because("setns moves only future children into a pid namespace: so one more process")
         child = process.clone_sibling()
         if child == 0:
             door.i_am("exec")
-            _become(config, channel, stdio)
+            _become(config, channel, stdio, confinement)
         channel.send("forked", pid=child)
     except BaseException as error:
         channel.send_error(error)
     os._exit(0)
 
 
-def _become(config: Process, channel: sync.Channel, stdio: tuple[int, int, int]) -> None:
+def _become(
+    config: Process, channel: sync.Channel, stdio: tuple[int, int, int], confinement: Confinement | None
+) -> None:
     try:
         init.reset_signals()
         credentials.umask(init.UMASK)
@@ -141,9 +179,14 @@ def _become(config: Process, channel: sync.Channel, stdio: tuple[int, int, int])
         else:
             for stream, fd in enumerate(stdio):
                 os.dup2(fd, stream)
-        path = program.prepare(config)
+        path = program.prepare(config, confinement=confinement)
         variables = program.environment(config)
-        program.become_program(config, path, variables)
+        if confinement is not None and confinement.notifies:
+            from minicontainer.libcontainer import seccomp_listener  # imported by the parent
+
+            seccomp_listener.hand_over(channel, program.confine(confinement))
+            confinement = None
+        program.become_program(config, path, variables, confinement)
     except BaseException as error:
         channel.send_error(error)
     os._exit(126)

@@ -20,9 +20,10 @@ from minicontainer.linux import (
     credentials,
     file,
     keyring,
-    mount,
+    mountfd,
     namespaces,
     netdevice,
+    openat2,
     prctl,
     process,
     terminal,
@@ -33,6 +34,7 @@ from minicontainer.linux.door import because
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
+    from minicontainer.libcontainer.seccomp import Confinement
     from minicontainer.oci.runtime import Linux, Process, Spec
 
 # An annotation asks for the reaping init: config.json has no field for it.
@@ -56,6 +58,7 @@ class Init:
         joins: list[tuple[str, int]],
         *,
         die_with_parent: bool,
+        confinement: Confinement | None = None,
     ) -> None:
         if spec.process is None:
             raise InvalidConfig("config.json: process is missing")
@@ -67,6 +70,8 @@ class Init:
         self.stdio = stdio
         self.joins = joins
         self.die_with_parent = die_with_parent
+        self.confinement = confinement
+        self.reaps = spec.annotations.get(INIT_ANNOTATION) == "true"
         self.cgroup: Manager | None = None  # to join by itself, where clone3 cannot put it there (v1)
         self.rootfs = Rootfs(spec, bundle, self.linux, hierarchies)
         self.new = {n.type for n in self.linux.namespaces if not n.path}
@@ -82,9 +87,13 @@ class Init:
                 prctl.set_pdeathsig(signal.SIGKILL)
             if self.channel.expect("go") is None:
                 os._exit(1)
+            because("another container may share the pid namespace: it finds nothing of ours in /proc")
+            prctl.set_dumpable(False)
             self._isolate()
             path = self._settle()
             variables = program.environment(self.process)
+            if self.confinement is not None and self.confinement.notifies:
+                self._confine_now()
             self.channel.send("ready")
             self.channel.close()
             connection = self._wait_for_start()
@@ -118,6 +127,7 @@ class Init:
             netdevice.interface_up("lo")
         self._name()
         self.rootfs.enter()
+        program.import_no_more()
         self.rootfs.fill()
         self._connect_streams()
         self.rootfs.protect()
@@ -145,11 +155,21 @@ class Init:
             os.dup2(fd, stream)
 
     def _settle(self) -> str:
-        path = program.prepare(self.process, self.linux)
+        path = program.prepare(self.process, self.linux, self.confinement)
         if self.die_with_parent:
             because("the change of user cleared it")
             prctl.set_pdeathsig(signal.SIGKILL)
         return path
+
+    def _confine_now(self) -> None:
+        """The agent gets the listener from whoever creates the container, so that is when it is made."""
+        # Imported by the parent, with what made the confinement.
+        from minicontainer.libcontainer import seccomp_listener
+
+        assert self.confinement is not None
+        confined, self.confinement = self.confinement, None
+        listener = program.confine(confined, executes=not self.reaps)
+        seccomp_listener.hand_over(self.channel, listener)
 
     def _wait_for_start(self) -> Channel:
         while True:
@@ -163,13 +183,18 @@ class Init:
     def _execute(self, connection: Channel, path: str, variables: dict[str, str]) -> None:
         def become() -> None:
             try:
-                program.become_program(self.process, path, variables)
+                program.become_program(self.process, path, variables, self.confinement)
             except Exception as error:
                 _tell(connection, error)
                 os._exit(126)
 
-        if self.spec.annotations.get(INIT_ANNOTATION) == "true":
+        if self.reaps:
             prctl.set_dumpable(False)
+            if self.confinement is not None:
+                # The small init is as confined as one that came with the image would be.
+                process.close_range(3)
+                confined, self.confinement = self.confinement, None
+                program.confine(confined, executes=False)
             reaper.run(become, connection.close)
         become()
 
@@ -201,9 +226,17 @@ def leave_keys() -> None:
 
 
 def _bind_console() -> None:
+    """By descriptors: a name in /dev/pts may lead to a file that is to be hidden (CVE-2025-52565)."""
     file.create("/dev/console", 0o600)
     because("programs that write to the console write to this terminal")
-    mount.mount(os.ttyname(0), "/dev/console", None, mount.MS_BIND)
+    copy = mountfd.OPEN_TREE_CLONE | mountfd.OPEN_TREE_CLOEXEC | mountfd.AT_EMPTY_PATH
+    held = mountfd.open_tree(0, "", copy)
+    place = openat2.reach("/dev/console")
+    mountfd.move_mount(
+        held, "", place, "", mountfd.MOVE_MOUNT_F_EMPTY_PATH | mountfd.MOVE_MOUNT_T_EMPTY_PATH
+    )
+    os.close(held)
+    os.close(place)
 
 
 def reset_signals() -> None:

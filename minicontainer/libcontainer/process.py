@@ -1,17 +1,19 @@
 """The last steps before execve, the same for a container's first program and for exec.
 
     limits, personality ─► bounding set ─► groups, user ─► cwd ─► capability sets ─► no_new_privs
-                                                                    ─► program found ─► execve
+                                                 ─► program found ─► seccomp's program ─► execve
 
 The order is the kernel's: the bounding set needs CAP_SETPCAP, which a change of user takes away;
 the other sets can only be cut after that change; the working folder must be one that the new user
-may enter.
+may enter.  Without no_new_privs a seccomp program needs CAP_SYS_ADMIN, which most containers lack:
+it is lent to the process, as permitted, until the program is in.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+import sys
 
 from minicontainer.errors import CommandNotExecutable, CommandNotFound, InvalidConfig, MinicontainerError
 from minicontainer.libcontainer.rootfs import field
@@ -21,14 +23,16 @@ from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from minicontainer.libcontainer.seccomp import Confinement
     from minicontainer.oci.runtime import Capabilities, Linux, Process
 
+SYS_ADMIN = capabilities.mask(["CAP_SYS_ADMIN"])
 MOST_INTERPRETERS = 6  # the kernel follows five (execve(2), Interpreter scripts)
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def prepare(config: Process, linux: Linux | None = None) -> str:
-    """Everything up to execve; the path of the program.
+def prepare(config: Process, linux: Linux | None = None, confinement: Confinement | None = None) -> str:
+    """Everything up to `confine` and execve; the path of the program.
 
     Raises CommandNotFound, CommandNotExecutable, InvalidConfig with the field, or OSError.
     """
@@ -38,19 +42,32 @@ def prepare(config: Process, linux: Linux | None = None) -> str:
             personality.personality(_domain(linux.personality.domain))
     _own_streams(config)
     held = config.capabilities
-    now = capabilities.current() if held is not None else {}
+    lender = confinement if not config.no_new_privileges else None
+    now = capabilities.current() if held is not None or lender is not None else {}
     if held is not None:
         _cut_bounding(held, now)
-    _become(config, keep=held is not None)
+    _become(config, keep=held is not None or lender is not None)
     with field("process.cwd"):
         _enter(config.cwd)
     if held is not None:
-        _hold(held, now)
+        _hold(held, now, lender)
+    elif lender is not None and config.user.uid != 0:
+        # The change of user would have left nothing.
+        _set(0, 0, now["inheritable"], now, lender)
     program = find(config)
     _refuse_own_interpreter(program, config.args[0])
     if config.no_new_privileges:
         prctl.set_no_new_privs()
     return program
+
+
+def import_no_more() -> None:
+    """From here on a module that is not loaded is missing: where the interpreter's own files were, the
+    container's are, and what they say would run with all that we may still do (CVE-2019-14271).
+    """
+    inside = [sys.modules["_frozen_importlib"].BuiltinImporter, sys.modules["_frozen_importlib"].FrozenImporter]
+    sys.meta_path[:] = [finder for finder in sys.meta_path if finder in inside]
+    sys.path.clear()
 
 
 def _limit(config: Process) -> None:
@@ -140,19 +157,50 @@ def _enter(cwd: str) -> None:
         raise InvalidConfig(f"working directory {cwd!r} is outside the container")
 
 
-def _hold(held: Capabilities, now: dict[str, int]) -> None:
+def _hold(held: Capabilities, now: dict[str, int], lender: Confinement | None) -> None:
     with field("process.capabilities"):
         # What our own process lacks cannot be had; runc drops it silently as well.
         permitted = _mask(held.permitted) & now["permitted"]
         effective = _mask(held.effective) & permitted
         inheritable = _mask(held.inheritable) & (permitted | now["inheritable"])
-        capabilities.capset(effective, permitted, inheritable)
+        _set(effective, permitted, inheritable, now, lender)
         if now["ambient"]:
             capabilities.clear_ambient()
         ambient = _mask(held.ambient) & permitted & inheritable
         for number in range(len(capabilities.NAMES)):
             if ambient >> number & 1:
                 capabilities.raise_ambient(number)
+
+
+def _set(
+    effective: int, permitted: int, inheritable: int, now: dict[str, int], lender: Confinement | None
+) -> None:
+    lent = SYS_ADMIN & now["permitted"] & ~effective if lender is not None else 0
+    if lender is not None and lent:
+        lender.sets = (effective, permitted, inheritable)
+        because("the seccomp program still has to be installed, which needs CAP_SYS_ADMIN")
+    capabilities.capset(effective, permitted | lent, inheritable)
+
+
+def confine(confinement: Confinement, *, executes: bool = True) -> int:
+    """Install the seccomp program; the listener's descriptor, or 0.
+
+    ``executes``: the next call is execve, which makes new sets of the bounding, inheritable and
+    ambient ones (capabilities(7)), so that what was lent is gone without a call that the program
+    would have to allow.
+    """
+    from minicontainer.linux import seccomp  # imported by the parent, with what made the confinement
+
+    with field("linux.seccomp"):
+        if confinement.sets is not None:
+            effective, permitted, inheritable = confinement.sets
+            because("CAP_SYS_ADMIN, for the next call alone")
+            capabilities.capset(effective | SYS_ADMIN, permitted | SYS_ADMIN, inheritable)
+        listener = seccomp.set_mode_filter(confinement.program, confinement.flags)
+        if confinement.sets is not None and not executes:
+            because("what was lent for the call before")
+            capabilities.capset(*confinement.sets)
+    return listener
 
 
 def find(config: Process) -> str:
@@ -259,11 +307,19 @@ def environment(config: Process) -> dict[str, str]:
     return found
 
 
-def become_program(config: Process, program: str, variables: dict[str, str]) -> None:
-    """execve; what the kernel refuses is raised with Docker's meaning, exit code 126 or 127."""
+def become_program(
+    config: Process, program: str, variables: dict[str, str], confinement: Confinement | None = None
+) -> None:
+    """`confine`, and execve; what the kernel refuses is raised with Docker's meaning, exit code 126 or 127.
+
+    Without ``confinement`` there is no profile, or it is in force already.
+    """
     import errno
 
     process.close_range(3)
+    if confinement is not None:
+        # As late as can be: what follows it, the profile must allow.
+        confine(confinement)
     try:
         process.execve(program, config.args, variables)
     except OSError as error:

@@ -4,6 +4,7 @@
 
     state.json     Record: what must survive the process that made the container
     start.sock     init waits here until the container is started
+    seccomp        the program that confines it, for exec (seccomp.py)
 
 ::
 
@@ -27,6 +28,8 @@ from minicontainer.errors import Conflict, CorruptData, InvalidConfig, NotFound
 from minicontainer.oci import document
 from minicontainer.oci.document import Number
 from minicontainer.util import files
+
+SECCOMP = "seccomp"
 
 # operation -> the states in which it is allowed (runtime.md, Operations)
 ALLOWED = {

@@ -150,7 +150,7 @@ class Filter:
 
     def add_rule(self, action: int, call: int, tests: list[tuple[int, int, int, int]]) -> None:
         """``action`` for ``call`` when every test holds: (argument, operator, value, second value)."""
-        array = (_Test * len(tests))(*tests)
+        array = (_Test * len(tests))(*(_Test(*test) for test in tests))
         done = self._library.seccomp_rule_add_array(self._context, action, call, len(tests), array)
         _check(done, "seccomp_rule_add_array")
 
