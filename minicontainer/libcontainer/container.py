@@ -467,9 +467,6 @@ def _with_default_devices(linux: Linux) -> Resources:
     usable: list[tuple[str, int, int | None]]
     usable = [("c", major, minor) for _, major, minor in DEFAULT_DEVICES]
     usable += [("c", 5, 1), ("c", 5, 2), ("c", 136, None)]  # console, ptmx, the terminals of devpts
-    # "u" is "c" for mknod(2) and unknown to the control groups.
-    kinds = {"c": "c", "u": "c", "b": "b"}
-    usable += [(kinds[node.type], node.major, node.minor) for node in linux.devices if node.type in kinds]
     allowed = [DeviceRule(allow=True, type=kind, access="m") for kind in ("c", "b")]
     allowed += [DeviceRule(allow=True, type=t, major=a, minor=b, access="rwm") for t, a, b in usable]
     return replace(resources, devices=[*resources.devices, *allowed])
