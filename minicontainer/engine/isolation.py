@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from minicontainer.engine.records import Container, HostConfig
 
 SHARED = "container:"
-SHM = "shm"  # where in the container's folder another's /dev/shm is put
+SHM = "/dev/shm"
 
 # Kernel settings that belong to a namespace (docker-run(1), --sysctl), by the namespace's kind.
 IPC_SYSCTLS = frozenset(
@@ -118,10 +118,11 @@ def namespaces_of(host: HostConfig, joins: dict[str, int]) -> list[oci.Namespace
     ]
 
 
-def share_memory(pid: int, folder: str) -> None:
-    """Attach the /dev/shm of process ``pid`` at ``folder``/shm, in this mount namespace only."""
-    place = f"{folder}/{SHM}"
-    os.makedirs(place, 0o700, exist_ok=True)
+def share_memory(pid: int) -> None:
+    """Attach the /dev/shm of process ``pid`` over our own, in this mount namespace only.
+
+    Not in the container's folder, which is removed with all that is in it.
+    """
     own = os.open(namespaces.path("self", "mount"), os.O_RDONLY | os.O_CLOEXEC)
     theirs = os.open(namespaces.path(pid, "mount"), os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -130,11 +131,11 @@ def share_memory(pid: int, folder: str) -> None:
         try:
             because("its shared memory is a part of the ipc namespace to its programs")
             flags = fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC | fd.AT_SYMLINK_NOFOLLOW
-            tree = fd.open_tree(fd.AT_FDCWD, "/dev/shm", flags)
+            tree = fd.open_tree(fd.AT_FDCWD, SHM, flags)
         finally:
             because("back to the monitor's own mounts")
             namespaces.setns(own, namespaces.FLAGS["mount"])
-        fd.move_mount(tree, "", fd.AT_FDCWD, place, fd.MOVE_MOUNT_F_EMPTY_PATH)
+        fd.move_mount(tree, "", fd.AT_FDCWD, SHM, fd.MOVE_MOUNT_F_EMPTY_PATH)
         os.close(tree)
     finally:
         os.close(own)

@@ -160,7 +160,7 @@ def _mounts(host: HostConfig, folder: str, files: list[str]) -> list[oci.Mount]:
         oci.Mount("/sys", "sysfs", "sysfs", [*safe, kernel_access]),
         oci.Mount("/sys/fs/cgroup", "cgroup", "cgroup", [*safe, "relatime", kernel_access]),
         oci.Mount("/dev/mqueue", "mqueue", "mqueue", safe),
-        *_shared_memory(host, folder, safe),
+        *_shared_memory(host, safe),
     ]  # fmt: skip
     given = {bind.target.rstrip("/") for bind in host.mounts}
     etc = [
@@ -174,14 +174,12 @@ def _mounts(host: HostConfig, folder: str, files: list[str]) -> list[oci.Mount]:
     return defaults + etc + asked + _bound_devices(host)
 
 
-def _shared_memory(host: HostConfig, folder: str, safe: list[str]) -> list[oci.Mount]:
+def _shared_memory(host: HostConfig, safe: list[str]) -> list[oci.Mount]:
     """/dev/shm, which is a part of the ipc namespace to its users."""
     if host.ipc_mode == "none":
         return []
-    if host.ipc_mode == "host":
+    if host.ipc_mode == "host" or host.ipc_mode.startswith(isolation.SHARED):
         return [oci.Mount("/dev/shm", "bind", "/dev/shm", ["rbind", "rprivate"])]
-    if host.ipc_mode.startswith(isolation.SHARED):
-        return [oci.Mount("/dev/shm", "bind", f"{folder}/{isolation.SHM}", ["rbind", "rprivate"])]
     return [oci.Mount("/dev/shm", "tmpfs", "shm", [*safe, "mode=1777", f"size={host.shm_size}"])]
 
 
