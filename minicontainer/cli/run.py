@@ -14,12 +14,12 @@ from minicontainer.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable
     from typing import Any
 
     from minicontainer.cli.attach import Outcome
     from minicontainer.engine.records import Config, Container, HostConfig
+    from minicontainer.util.sockets import Socket
 
 
 @verb(
@@ -187,7 +187,7 @@ def _run(ctx: click.Context, image: str, words: tuple[str, ...], flags: dict[str
     return outcome.status if outcome.kind == "exited" else 0
 
 
-def _attach(connection: socket.socket, flags: dict[str, Any], kill: Callable[[int], None]) -> Outcome:
+def _attach(connection: Socket, flags: dict[str, Any], kill: Callable[[int], None]) -> Outcome:
     from minicontainer.cli.attach import attach
 
     return attach(

@@ -8,8 +8,9 @@ from minicontainer.errors import MinicontainerError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from typing import Any
+
+    from minicontainer.util.sockets import Socket
 
 
 class NoTerminalError(UsageError):
@@ -24,7 +25,7 @@ def check_terminal(flags: dict[str, Any]) -> None:
         raise NoTerminalError("the input device is not a TTY")
 
 
-def await_start(connection: socket.socket) -> None:
+def await_start(connection: Socket) -> None:
     """Until the program runs.  Raises what kept it from starting."""
     from minicontainer import errors
     from minicontainer.engine import attach as protocol

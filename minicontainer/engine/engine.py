@@ -27,13 +27,13 @@ from minicontainer.storage.tree import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
 
     from minicontainer.image.model import Image
     from minicontainer.image.store import ImageStore
     from minicontainer.network.bridge import BridgeNetwork
     from minicontainer.storage.contract import Driver
+    from minicontainer.util.sockets import Socket
 
 DEFAULT_ROOT = "/var/lib/minicontainer"
 DEFAULT_RUN = "/run/minicontainer"
@@ -282,7 +282,7 @@ class Engine:
 
     # -- its life
 
-    def start(self, container_id: str) -> tuple[int, socket.socket]:
+    def start(self, container_id: str) -> tuple[int, Socket]:
         """Start a container that is created or exited: its monitor's pid, and a client's socket.
 
         The first frame on the socket is STARTED or ERROR (attach.py).  Raises Conflict.
@@ -300,15 +300,13 @@ class Engine:
                     self.discard(found.container)
                 raise
 
-    def connect(self, container_id: str) -> socket.socket:
+    def connect(self, container_id: str) -> Socket:
         """A client's socket of a running container.  Raises Conflict if it does not run."""
-        import socket
-
         from minicontainer.util import sockets
 
         try:
             folder = f"{self.folders.monitors}/{container_id}"
-            return sockets.connect(folder, "attach.sock", socket.SOCK_STREAM)
+            return sockets.connect(folder, "attach.sock", sockets.SOCK_STREAM)
         except (FileNotFoundError, ConnectionRefusedError):
             raise Conflict(f"container {container_id[:12]} is not running") from None
 

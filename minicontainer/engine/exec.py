@@ -7,7 +7,6 @@ descriptor of the caller's gets into the container, and the process lives on whe
 from __future__ import annotations
 
 import os
-import socket
 
 import msgspec
 
@@ -20,7 +19,11 @@ from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.linux import door, pidfd, process
 from minicontainer.linux.door import because
 from minicontainer.oci.runtime import Process, User, load_spec
-from minicontainer.util import files
+from minicontainer.util import files, sockets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minicontainer.util.sockets import Socket
 
 
 class Options(msgspec.Struct):
@@ -73,11 +76,11 @@ def pass_on(pid: int, number: int) -> None:
         return  # it has just ended; the wait tells
 
 
-def launch(engine: Engine, found: Found, options: Options) -> socket.socket:
+def launch(engine: Engine, found: Found, options: Options) -> Socket:
     """Start the process in a session of its own; a client's socket, as `Engine.start` gives one."""
     config = configure(engine, found, options)
     runtime = engine.runtime(found)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    ours, theirs = sockets.pair(sockets.SOCK_STREAM)
     because("a session for this process, which outlives this command")
     if process.fork() == 0:
         ours.close()
@@ -89,7 +92,7 @@ def launch(engine: Engine, found: Found, options: Options) -> socket.socket:
     return ours
 
 
-def _live(runtime: Runtime, config: Process, options: Options, starter: socket.socket, owner: int) -> None:
+def _live(runtime: Runtime, config: Process, options: Options, starter: Socket, owner: int) -> None:
     """The session's whole life; does not return."""
     try:
         leave_caller()

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from contextlib import suppress
 
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from minicontainer.engine.engine import Engine
     from minicontainer.network.bridge import BridgeNetwork
     from minicontainer.network.record import Endpoint
+    from minicontainer.util.sockets import Socket
 
 BOUND_FILES = ("hostname", "hosts", "resolv.conf")
 
@@ -57,7 +57,7 @@ class Monitor:
     """The life of one container, seen from its monitor."""
 
     def __init__(
-        self, engine: Engine, container: records.Container, client: socket.socket, lock: files.Lock
+        self, engine: Engine, container: records.Container, client: Socket, lock: files.Lock
     ) -> None:
         self.engine = engine
         self.container = container
@@ -112,7 +112,7 @@ class Monitor:
         rootfs = f"{self.folder}/rootfs"
         joins = isolation.joined(self.engine, self.container.host)
         if "ipc" in joins:
-            isolation.share_memory(joins["ipc"], self.folder)
+            isolation.share_memory(joins["ipc"])
         driver = self.engine.driver(self.container.driver)
         driver.mount(self.folder, self.container.chain, rootfs, self.mapping)
         self._configure(rootfs, joins)
@@ -133,7 +133,7 @@ class Monitor:
                 os.close(fd)
         meeting = f"{self.engine.folders.monitors}/{self.container.id}"
         os.makedirs(meeting, 0o700, exist_ok=True)
-        self.session.listener = sockets.listen(meeting, "attach.sock", socket.SOCK_STREAM)
+        self.session.listener = sockets.listen(meeting, "attach.sock", sockets.SOCK_STREAM)
         self.runtime.start()
         self.status.state = "running"
         self.status.pid = self.runtime.record.pid
@@ -301,13 +301,13 @@ class Monitor:
         records.save(f"{self.folder}/status.json", self.status, sync=sync)
 
 
-def launch(engine: Engine, container: records.Container, lock: files.Lock) -> tuple[int, socket.socket]:
+def launch(engine: Engine, container: records.Container, lock: files.Lock) -> tuple[int, Socket]:
     """Fork the monitor of ``container``; its process id, and the first client's end of a socket.
 
     ``lock`` is the container's.  Both processes hold it now, until the caller has left it and the
     monitor has written that it starts the container: nobody sees it as one that may be removed.
     """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    ours, theirs = sockets.pair(sockets.SOCK_STREAM)
     because("a monitor for this container, which outlives this command")
     pid = process.fork()
     if pid == 0:

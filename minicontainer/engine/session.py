@@ -18,7 +18,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 from contextlib import suppress
 
 from minicontainer.engine import attach
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from minicontainer.engine.logs import Writer
+    from minicontainer.util.sockets import Socket
 
 BACKLOG = 1 << 20  # bytes a client may be behind
 LAST_READS = 4  # of CHUNK bytes: more than a pipe holds when its writer has ended
@@ -59,7 +59,7 @@ class Client:
 
     __slots__ = ("deaf", "decoder", "sender", "socket")
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: Socket) -> None:
         connection.setblocking(False)
         self.socket = connection
         self.decoder = attach.Decoder()
@@ -74,7 +74,7 @@ class Session:
         self.kill = kill
         self.facts: dict[str, object] = {}
         self.log: Writer | None = None
-        self.listener: socket.socket | None = None
+        self.listener: Socket | None = None
         self.clients: dict[int, Client] = {}
         self.outputs: dict[int, str] = {}
         self.stdin = -1
@@ -159,7 +159,7 @@ class Session:
             if fd == self.stdin and self.stdin_queue:
                 self._feed()
 
-    def welcome(self, connection: socket.socket) -> None:
+    def welcome(self, connection: Socket) -> None:
         """Serve one more client."""
         client = Client(connection)
         self.clients[connection.fileno()] = client

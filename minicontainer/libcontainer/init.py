@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import socket
 
 from minicontainer.errors import InvalidConfig
 from minicontainer.libcontainer import process as program
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.seccomp import Confinement
     from minicontainer.oci.runtime import Linux, Process, Spec
+    from minicontainer.util.sockets import Socket
 
 # An annotation asks for the reaping init: config.json has no field for it.
 # Those of signal(7); nobody starts a program with real-time signals ignored.
@@ -52,7 +52,7 @@ class Init:
         spec: Spec,
         bundle: str,
         channel: Channel,
-        listener: socket.socket,
+        listener: Socket,
         stdio: tuple[int, int, int],
         hierarchies: list[CgroupMount],
         joins: list[tuple[str, int]],

@@ -24,9 +24,8 @@ next.  That is how `status` tells a created container from a running one.
 
 from __future__ import annotations
 
-import struct
-
 import _socket as socket
+import struct
 
 from minicontainer import errors
 from minicontainer.oci import jsontext

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-import prctl as python_prctl
+import _prctl
 
 from minicontainer.linux import libc
 from minicontainer.linux.door import step
@@ -32,7 +32,8 @@ PR_CAP_AMBIENT_RAISE = 2
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 _VERSION_3 = 0x20080522
 
-_prctl = libc.function("prctl", ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
+_LONGS = (ctypes.c_ulong,) * 4
+_ambient = libc.function("prctl", ctypes.c_int, *_LONGS)
 
 
 class _Header(ctypes.Structure):
@@ -103,7 +104,7 @@ def current() -> dict[str, int]:
 )
 def drop_bounding(number: int) -> None:
     """PR_CAPBSET_DROP: take one capability out of the bounding set (needs CAP_SETPCAP)."""
-    python_prctl.capbset_drop(number)
+    _prctl.prctl(_prctl.PR_CAPBSET_DROP, number)
 
 
 @step(
@@ -131,7 +132,7 @@ def capset(effective: int, permitted: int, inheritable: int) -> None:
 )
 def clear_ambient() -> None:
     """PR_CAP_AMBIENT_CLEAR_ALL (Linux 4.3)."""
-    libc.check(_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+    libc.check(_ambient(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
 
 
 @step(
@@ -143,4 +144,4 @@ def clear_ambient() -> None:
 )
 def raise_ambient(number: int) -> None:
     """PR_CAP_AMBIENT_RAISE: the capability must be permitted and inheritable."""
-    libc.check(_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0), NAMES[number])
+    libc.check(_ambient(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0), NAMES[number])

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 
-from minicontainer.linux import libc
+from minicontainer.linux import libc, signals
 from minicontainer.linux.door import step
-from minicontainer.linux.process import signal_name
 
 
 def pid_of(fd: int) -> int | None:
@@ -26,7 +25,7 @@ def pid_of(fd: int) -> int | None:
 
 def _kill_command(fd: int, number: int) -> str:
     pid = pid_of(fd)
-    return f"kill -s {signal_name(number).removeprefix('SIG')} {fd if pid is None else pid}"
+    return f"kill -s {signals.name(number).removeprefix('SIG')} {fd if pid is None else pid}"
 
 
 def pidfd_open(pid: int) -> int:
@@ -41,7 +40,7 @@ def pidfd_open(pid: int) -> int:
     "pidfd_send_signal(2)",
     why="signal a process",
     shell=lambda a: _kill_command(a["pidfd"], a["number"]),
-    show={"number": signal_name},
+    show={"number": signals.name},
 )
 def pidfd_send_signal(pidfd: int, number: int) -> None:
     """Send signal ``number`` (Linux 5.1); ESRCH when the process has ended."""

@@ -1,11 +1,12 @@
-"""prctl(2): attributes of a process.  python-prctl makes the calls."""
+"""prctl(2): attributes of a process.  python-prctl's C half makes the calls: the other half defines a
+class for every capability, and this is imported with every container."""
 
 from __future__ import annotations
 
-import prctl as _prctl
+import _prctl
 
+from minicontainer.linux import signals
 from minicontainer.linux.door import flags, step
-from minicontainer.linux.process import signal_name
 
 
 @step(
@@ -16,18 +17,18 @@ from minicontainer.linux.process import signal_name
 )
 def set_no_new_privs() -> None:
     """PR_SET_NO_NEW_PRIVS; cannot be undone."""
-    _prctl.set_no_new_privs(1)
+    _prctl.prctl(_prctl.PR_SET_NO_NEW_PRIVS, 1)
 
 
 @step(
     "prctl(2)",
     why="end when the monitor ends, whatever ended it, so that no container is left without one",
-    shell=lambda a: f"setpriv --pdeathsig {signal_name(a['number'])}",
-    show={"number": signal_name},
+    shell=lambda a: f"setpriv --pdeathsig {signals.name(a['number'])}",
+    show={"number": signals.name},
 )
 def set_pdeathsig(number: int) -> None:
     """PR_SET_PDEATHSIG: cleared again by a change of user and by execve of a setuid program."""
-    _prctl.set_pdeathsig(number)
+    _prctl.prctl(_prctl.PR_SET_PDEATHSIG, number)
 
 
 @step(
@@ -37,7 +38,7 @@ def set_pdeathsig(number: int) -> None:
 )
 def set_dumpable(dumpable: bool) -> None:
     """PR_SET_DUMPABLE; execve(2) sets it again for the new program."""
-    _prctl.set_dumpable(1 if dumpable else 0)
+    _prctl.prctl(_prctl.PR_SET_DUMPABLE, 1 if dumpable else 0)
 
 
 @step(
@@ -47,7 +48,7 @@ def set_dumpable(dumpable: bool) -> None:
 )
 def set_keepcaps(keep: bool) -> None:
     """PR_SET_KEEPCAPS; execve(2) clears it."""
-    _prctl.set_keepcaps(1 if keep else 0)
+    _prctl.prctl(_prctl.PR_SET_KEEPCAPS, 1 if keep else 0)
 
 
 @step(
@@ -57,7 +58,7 @@ def set_keepcaps(keep: bool) -> None:
 )
 def set_name(name: str) -> None:
     """PR_SET_NAME: at most 15 bytes are kept."""
-    _prctl.set_name(name)
+    _prctl.prctl(_prctl.PR_SET_NAME, name)
 
 
 SECBIT_NO_SETUID_FIXUP = 1 << 2
@@ -71,4 +72,4 @@ SECBIT_NO_SETUID_FIXUP = 1 << 2
 )
 def set_securebits(bits: int) -> None:
     """PR_SET_SECUREBITS (capabilities(7), The securebits flags)."""
-    _prctl.set_securebits(bits)
+    _prctl.prctl(_prctl.PR_SET_SECUREBITS, bits)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 
+from minicontainer.linux import signals
 from minicontainer.linux.door import constant, flags, quote, step
 from minicontainer.linux.libc import SYS_CLONE3, SYS_CLOSE_RANGE, check, syscall
 
@@ -76,7 +76,7 @@ def clone3(flags: int, cgroup: int | None = None) -> tuple[int, int]:
     """
     pidfd = ctypes.c_int(-1)
     args = _CloneArgs(
-        flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=signal.SIGCHLD.value
+        flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=signals.SIGCHLD
     )
     if cgroup is not None:
         args.flags |= CLONE_INTO_CGROUP
@@ -154,20 +154,12 @@ def execve(path: str | bytes, argv: list[str], environment: dict[str, str]) -> N
 @step(
     "kill(2)",
     why="signal a process",
-    shell=lambda a: f"kill -s {signal_name(a['number']).removeprefix('SIG')} {a['pid']}",
-    show={"number": lambda value: signal_name(value)},
+    shell=lambda a: f"kill -s {signals.name(a['number']).removeprefix('SIG')} {a['pid']}",
+    show={"number": lambda value: signals.name(value)},
 )
 def kill(pid: int, number: int) -> None:
     """Send signal ``number``."""
     os.kill(pid, number)
-
-
-def signal_name(number: int) -> str:
-    """SIGTERM for 15; the number for one without a name."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
 
 
 @step(

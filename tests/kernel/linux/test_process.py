@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from minicontainer.linux import namespaces, pidfd, probe, process
+from minicontainer.linux import namespaces, pidfd, probe, process, signals
 from tests.kernel.linux.child import in_child, status
 
 TYPE_CHECKING = False
@@ -205,7 +205,7 @@ def test_a_pidfd_signals_its_process_and_never_another() -> None:
 
 @pytest.mark.parametrize(("number", "name"), [(15, "SIGTERM"), (9, "SIGKILL"), (64, "SIGRTMAX"), (63, "63")])
 def test_signals_have_names(number: int, name: str) -> None:
-    assert process.signal_name(number) == name
+    assert signals.name(number) == name
 
 
 def test_a_process_dies_with_its_parent() -> None:
