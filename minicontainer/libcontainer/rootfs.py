@@ -211,14 +211,14 @@ class Rootfs:
         options = Options(mount.options)
         _refuse_in_proc(mount, target)
         if index in self.sources:
-            self._bind(self.sources.pop(index), target, options)
+            self._bind(_newest(self.sources.pop(index), options), target, options)
         elif mount.type == "cgroup":
             self._mount_cgroups(target, options)
         else:
             _make_folder(target)
             because(WHY.get(mount.type or "", f"a new file system at {target}"))
             if index in self.made:
-                _attach(self.made.pop(index), openat2.reach(target))
+                _attach(_newest(self.made.pop(index), options), openat2.reach(target))
             else:
                 _mount_on(target, mount.source or mount.type, mount.type, options.flags, options.data)
             for bits in options.propagation:
@@ -372,6 +372,26 @@ def _require_null(held: int) -> None:
     status = os.fstat(held)
     if not stat.S_ISCHR(status.st_mode) or status.st_rdev != NULL_DEVICE:
         raise InvalidConfig("/dev/null of this host is not the null device: nothing could be masked with it")
+
+
+def _newest(held: int, options: Options) -> int:
+    """A mount that was held before others were made, as if it were made after them.
+
+    Since Linux 6.8 /proc/self/mountinfo is sorted by age; config.md wants the order of config.json.
+    Kernels before 6.15 cannot copy a mount that is attached nowhere: what is held is used as it is.
+    """
+    import errno
+
+    recursive = fd.AT_RECURSIVE if options.flags & m.MS_REC else 0
+    because("a copy, so that it is listed after what was mounted before it")
+    try:
+        copy = fd.open_tree(held, "", _COPY | fd.AT_EMPTY_PATH | recursive)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return held
+    os.close(held)
+    return copy
 
 
 def _make_detached(mount: Mount, options: Options) -> int:
