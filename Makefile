@@ -23,11 +23,11 @@ V2_TESTS := tests/kernel/cgroups tests/kernel/libcontainer tests/integration/tes
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo rootfs rootfs-debian test test-unit test-root test-v2 test-nested bench \
+.PHONY: help demo rootfs rootfs-debian test test-unit test-root test-v2 test-nested test-runtime-tools bench \
 	lint typecheck format clean ready-demo ready-test ready-bench
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 demo: rootfs ## set everything up; run a container, change it, commit it, run the change
 	@MINICONTAINER='$(MINICONTAINER)' tools/demo
@@ -67,6 +67,10 @@ test-v2: ready-test ## the control group tests on a real cgroup v2 kernel, in Us
 
 test-nested: rootfs ready-test ## all tiers but the faults, inside a privileged container of minicontainer's
 	@MINICONTAINER='$(MINICONTAINER)' tests/nested $(NESTED_TIERS)
+
+test-runtime-tools: ready-test ## the OCI validation programs, built in RUNTIME_TOOLS=CHECKOUT, where someone has them
+	@$(SUDO) env RUNTIME_TOOLS='$(RUNTIME_TOOLS)' RUNTIME='$(or $(RUNTIME),$(BIN)/minicontainer-runtime)' \
+	$(BIN)/python -B tests/conformance/runtime_tools
 
 bench: rootfs ready-bench ## ratios to runc, crun, bubblewrap, podman and docker, where installed
 	$(SUDO) .cache/bench-venv/bin/python -B -m bench
