@@ -72,6 +72,7 @@ class Init:
         self.die_with_parent = die_with_parent
         self.confinement = confinement
         self.reaps = spec.annotations.get(INIT_ANNOTATION) == "true"
+        self.proc = -1
         self.cgroup: Manager | None = None  # to join by itself, where clone3 cannot put it there (v1)
         self.rootfs = Rootfs(spec, bundle, self.linux, hierarchies)
         self.new = {n.type for n in self.linux.namespaces if not n.path}
@@ -107,6 +108,7 @@ class Init:
         """Namespaces, names, the root file system."""
         because("the modes of what is made from here on are as they are written")
         credentials.umask(UMASK)
+        self.proc = program.hold_proc(self.process)
         if self.cgroup is not None:
             with field("linux.cgroupsPath"):
                 self.cgroup.add(0)
@@ -116,10 +118,6 @@ class Init:
             with field(f"linux.namespaces ({kind})"):
                 namespaces.setns(fd, namespaces.FLAGS[kind])
                 os.close(fd)
-        if "user" in self.new:
-            because("the user that is root inside this user namespace")
-            credentials.setresgid(0)
-            credentials.setresuid(0)
         if "cgroup" in self.new:
             because("the group that this process was moved to is the root of what the container sees")
             namespaces.unshare(process.CLONE_NEWCGROUP)
@@ -127,6 +125,11 @@ class Init:
             netdevice.interface_up("lo")
         self._name()
         self.rootfs.enter()
+        if "user" in {n.type for n in self.linux.namespaces}:
+            # Only now: the way to the bundle may be the caller's alone.
+            because("the user that is root inside this user namespace")
+            credentials.setresgid(0)
+            credentials.setresuid(0)
         program.import_no_more()
         self.rootfs.fill()
         self._connect_streams()
@@ -155,7 +158,7 @@ class Init:
             os.dup2(fd, stream)
 
     def _settle(self) -> str:
-        path = program.prepare(self.process, self.linux, self.confinement)
+        path = program.prepare(self.process, self.linux, self.confinement, self.proc)
         if self.die_with_parent:
             because("the change of user cleared it")
             prctl.set_pdeathsig(signal.SIGKILL)
