@@ -120,8 +120,8 @@ def parse_shm_size(text: str) -> int:
 
 
 def parse_security_opt(text: str) -> str:
-    """One ``--security-opt``, as it is."""
-    from minicontainer.engine.security import parse
+    """One ``--security-opt``, as it is; of ``seccomp=FILE``, with the file's content."""
+    from minicontainer.engine import seccomp, security
 
-    parse([text])
-    return text
+    security.parse([text])
+    return seccomp.embed(text)

@@ -127,7 +127,7 @@ if TYPE_CHECKING:
 @flag("--rm", help="Remove the container when it ends")
 @option(
     "--security-opt", metavar="list", type=types.SECURITY_OPT, multiple=True,
-    help="no-new-privileges, apparmor=, label=, mask=, unmask=, systempaths=unconfined",
+    help="no-new-privileges, seccomp=, apparmor=, label=, mask=, unmask=, systempaths=unconfined",
 )  # fmt: skip
 @option("--shm-size", metavar="bytes", type=types.SHM_SIZE, default=64 << 20, help="Size of /dev/shm (64m)")
 @option("--sig-proxy", metavar="bool", default=True, type=bool, bare="true", help="Pass signals on (true)")

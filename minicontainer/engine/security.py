@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 
+from minicontainer.engine import seccomp
 from minicontainer.errors import Unsupported, UsageError
 
 LABEL_KEYS = ("user", "role", "type", "level", "filetype")
@@ -87,6 +88,8 @@ def parse(options: list[str]) -> Security:
 def check(options: list[str], container_id: str) -> None:
     """Raise UsageError for an option that is none, Unsupported for one that this kernel cannot do."""
     found = parse(options)
+    if found.seccomp:
+        seccomp.linux_seccomp(found.seccomp, [], privileged=False)
     apparmor_profile(found.apparmor, privileged=False)
     selinux_labels(found.label, container_id, privileged=False)
 

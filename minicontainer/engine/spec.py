@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 
-from minicontainer.engine import devices, isolation, security
+from minicontainer.engine import devices, isolation, seccomp, security
 from minicontainer.engine.records import Bind, Config, Container, HostConfig
 from minicontainer.errors import InvalidConfig, Unsupported
 from minicontainer.libcontainer.init import INIT_ANNOTATION
@@ -225,6 +225,7 @@ def _linux(container: Container, joins: dict[str, int]) -> oci.Linux:
         masked_paths=options.masked(privileged=host.privileged),
         readonly_paths=options.readonly(privileged=host.privileged),
         sysctl=dict(host.sysctls),
+        seccomp=seccomp.linux_seccomp(options.seccomp, capability_list(host), privileged=host.privileged),
         mount_label=labels[1] if labels else None,
     )
 

@@ -115,22 +115,31 @@ def confinement(profile: Seccomp, root: str) -> Confinement:
 
     Raises InvalidConfig with the field, or Unsupported for what this libseccomp or kernel lacks.
     """
-    with field("linux.seccomp"):
-        notifies = any(call.action == NOTIFY for call in profile.syscalls)
-        if notifies and not profile.listener_path:
-            raise InvalidConfig(f"{NOTIFY} needs a listenerPath")
-        if profile.listener_metadata and not profile.listener_path:
-            raise InvalidConfig("listenerMetadata needs a listenerPath")
+    notifies = any(call.action == NOTIFY for call in profile.syscalls)
+    try:
+        _check_listener(profile, notifies=notifies)
         flags = _flags(profile, notifies=notifies)
-        try:
-            program = _cached(profile, root)
-        except OSError as error:
-            if error.filename != libseccomp.LIBRARY:
-                raise
-            raise Unsupported(f"this host has no libseccomp ({error.strerror})") from None
-        if notifies:
-            return Confinement(program, flags, profile.listener_path or "", profile.listener_metadata or "")
-        return Confinement(program, flags)
+        program = _cached(profile, root)
+    except (InvalidConfig, Unsupported) as error:
+        place = getattr(error, "context", "linux.seccomp")
+        raise type(error)(f"config.json: {place}: {error}") from None
+    except OSError as error:
+        if error.filename != libseccomp.LIBRARY:
+            raise
+        reason = f"this host has no libseccomp ({error.strerror})"
+        raise Unsupported(f"config.json: linux.seccomp: {reason}") from None
+    if notifies:
+        return Confinement(program, flags, profile.listener_path or "", profile.listener_metadata or "")
+    return Confinement(program, flags)
+
+
+def _check_listener(profile: Seccomp, *, notifies: bool) -> None:
+    with field("linux.seccomp.listenerPath"):
+        if notifies and not profile.listener_path:
+            raise InvalidConfig(f"missing, and {NOTIFY} needs it")
+    with field("linux.seccomp.listenerMetadata"):
+        if profile.listener_metadata and not profile.listener_path:
+            raise InvalidConfig("needs a listenerPath")
 
 
 def save(folder: str, confined: Confinement) -> None:
@@ -261,9 +270,11 @@ def compile_profile(profile: Seccomp) -> bytes:
 
     Raises InvalidConfig with the field; OSError (ENOENT, filename libseccomp.LIBRARY) without it.
     """
-    if profile.default_action == NOTIFY:
-        raise InvalidConfig(f"defaultAction: {NOTIFY} cannot be the default")
-    default = _action(profile.default_action, profile.default_errno_ret, "default")
+    with field("linux.seccomp.defaultAction"):
+        if profile.default_action == NOTIFY:
+            raise InvalidConfig(f"{NOTIFY} cannot be the default")
+    where = ("linux.seccomp.defaultAction", "linux.seccomp.defaultErrnoRet")
+    default = _action(profile.default_action, profile.default_errno_ret, where)
     tokens = _architectures(profile)
     building = libseccomp.Filter(default)
     try:
@@ -272,8 +283,7 @@ def compile_profile(profile: Seccomp) -> bytes:
         if sum(len(call.names) for call in profile.syscalls) > FEW:
             building.optimize(2)
         for index, call in enumerate(profile.syscalls):
-            with field(f"linux.seccomp.syscalls[{index}]"):
-                _add(building, call, default)
+            _add(building, call, default, f"linux.seccomp.syscalls[{index}]")
         program = building.export()
     finally:
         building.close()
@@ -302,46 +312,53 @@ def _architectures(profile: Seccomp) -> list[int]:
     return tokens
 
 
-def _action(name: str, errno_ret: int | None, what: str) -> int:
-    keys = ("defaultAction", "defaultErrnoRet") if what == "default" else ("action", "errnoRet")
-    if name not in ACTIONS:
-        raise InvalidConfig(f"{keys[0]}: unknown action {name!r}")
+def _action(name: str, errno_ret: int | None, where: tuple[str, str]) -> int:
+    """libseccomp's number; ``where`` are the two fields."""
+    with field(where[0]):
+        if name not in ACTIONS:
+            raise InvalidConfig(f"unknown action {name!r}")
     if name not in WITH_ERRNO:
-        if errno_ret is not None:
-            raise InvalidConfig(f"{keys[1]}: {name} returns no errno")
+        with field(where[1]):
+            if errno_ret is not None:
+                raise InvalidConfig(f"{name} returns no errno")
         return ACTIONS[name]
     value = EPERM if errno_ret is None else errno_ret
-    if value > WITH_ERRNO[name]:
-        raise InvalidConfig(f"{keys[1]}: {value} is more than {WITH_ERRNO[name]}")
+    with field(where[1]):
+        if value > WITH_ERRNO[name]:
+            raise InvalidConfig(f"{value} is more than {WITH_ERRNO[name]}")
     return ACTIONS[name] | value
 
 
-def _add(building: libseccomp.Filter, call: Syscall, default: int) -> None:
-    action = _action(call.action, call.errno_ret, "call")
-    if not call.names:
-        raise InvalidConfig("names is empty")
-    if call.action == NOTIFY and "write" in call.names:
-        # By write(2) init tells its parent of the listener, before anybody could answer for it.
-        raise InvalidConfig(f"{NOTIFY} cannot be used for write")
-    alternatives = _alternatives([_test(index, test) for index, test in enumerate(call.args)])
+def _add(building: libseccomp.Filter, call: Syscall, default: int, place: str) -> None:
+    action = _action(call.action, call.errno_ret, (f"{place}.action", f"{place}.errnoRet"))
+    with field(f"{place}.names"):
+        if not call.names:
+            raise InvalidConfig("empty")
+        if call.action == NOTIFY and "write" in call.names:
+            # By write(2) init tells its parent of the listener, before anybody could answer for it.
+            raise InvalidConfig(f"{NOTIFY} cannot be used for write")
+    tests = [_test(test, f"{place}.args[{index}]") for index, test in enumerate(call.args)]
     if action == default:
         return  # libseccomp refuses such a rule
     for name in call.names:
         number = libseccomp.number(name)
         if number == libseccomp.UNKNOWN_CALL:
             continue  # newer than this libseccomp, or another architecture's: the default's, as in runc
-        for tests in alternatives:
+        for alternative in _alternatives(tests):
             try:
-                building.add_rule(action, number, tests)
+                building.add_rule(action, number, alternative)
             except OSError as error:
-                raise InvalidConfig(f"{name}: {error.strerror}") from None
+                with field(place):
+                    raise InvalidConfig(f"{name}: {error.strerror}") from None
 
 
-def _test(index: int, test: SyscallArg) -> tuple[int, int, int, int]:
-    if test.op not in libseccomp.OPERATORS:
-        raise InvalidConfig(f"args[{index}].op: unknown operator {test.op!r}")
-    if test.index > 5:
-        raise InvalidConfig(f"args[{index}].index: a system call has six arguments, 0 to 5")
+def _test(test: SyscallArg, place: str) -> tuple[int, int, int, int]:
+    with field(f"{place}.op"):
+        if test.op not in libseccomp.OPERATORS:
+            raise InvalidConfig(f"unknown operator {test.op!r}")
+    with field(f"{place}.index"):
+        if test.index > 5:
+            raise InvalidConfig(f"a system call has six arguments, 0 to 5, and no {test.index}")
     return test.index, libseccomp.OPERATORS[test.op], test.value, test.value_two or 0
 
 
