@@ -16,6 +16,7 @@ import stat
 
 from minicontainer.image.tarread import CHARACTER, DEVICE, FIFO, FILE, FOLDER, LINK, SYMLINK, XATTR
 from minicontainer.image.unpack import WHITEOUT
+from minicontainer.storage.changes import GONE
 from minicontainer.storage.tree import data_extents
 
 TYPE_CHECKING = False
@@ -67,7 +68,9 @@ def write_layer(changes: Iterable[Change], blob: BlobWriter) -> tuple[int, int]:
             continue
         try:
             total += _write_one(change, change.status, name, kind, links, blob)
-        except FileNotFoundError:  # gone since the folder was read: the container is running
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
             continue
         count += 1
     if count:
@@ -94,7 +97,7 @@ def _write_one(
     if kind != FILE:
         blob.write(header(entry))
         return 0
-    fd = os.open(change.source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = change.open()
     try:
         _write_file(entry, fd, os.fstat(fd), blob)
     finally:

@@ -65,8 +65,10 @@ def lookup(root: int, text: str) -> Account:
     name = name or "0"
     users = [row for row in _table(root, "/etc/passwd", 6) if _is_id(row[2]) and _is_id(row[3])]
     number = _number(name, "uid")
-    found = next((row for row in users if row[0] == name), None)
-    if found is None and number is not None:
+    # A number is a number: an image may have a user named 1000 whose uid is 0 (CVE-2016-3697).
+    if number is None:
+        found = next((row for row in users if row[0] == name), None)
+    else:
         found = next((row for row in users if int(row[2]) == number), None)
     if found is None and number is None:
         raise NotFound(f"unable to find user {name}: no matching entries in passwd file")
@@ -89,12 +91,12 @@ def home_of(root: int, uid: int) -> str:
 
 def _group(root: int, name: str) -> int:
     number = _number(name, "gid")
+    if number is not None:
+        return number
     for row in _table(root, "/etc/group", 3):
         if row[0] == name and _is_id(row[2]):
             return int(row[2])
-    if number is None:
-        raise NotFound(f"unable to find group {name}: no matching entries in group file")
-    return number
+    raise NotFound(f"unable to find group {name}: no matching entries in group file")
 
 
 def _memberships(root: int, user: str, gid: int) -> list[int]:

@@ -18,9 +18,11 @@ before their content, sorted by name, so that a layer made of this is the same e
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
+from minicontainer.linux import openat2
 from minicontainer.storage.tree import OVERLAY_XATTR, xattrs
 
 TYPE_CHECKING = False
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ADDED, CHANGED, DELETED = "A", "C", "D"
+# Removed, or made something else, since it was seen: the container is running.
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EAGAIN)
 
 
 class Change:
@@ -51,8 +55,29 @@ class Change:
         """The file's extended attributes, without the driver's own marks."""
         return xattrs(self.source, overlay=self.overlay) if self.source is not None else {}
 
+    def open(self) -> int:
+        """A descriptor of the file's content.  OSError ELOOP if a link has come in its way."""
+        assert self.source is not None
+        # A FIFO, if it has become one, is not waited for.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        return open_beneath(self.source.removesuffix(self.path), self.path, flags)
+
     def __repr__(self) -> str:
         return f"{self.kind} {os.fsdecode(self.path)}"
+
+
+def open_beneath(root: bytes, path: bytes, flags: int) -> int:
+    """A descriptor of ``path`` below ``root`` when no component is a link: the container may run, and
+    exchange a folder for a link to one of the host's (CVE-2018-15664, CVE-2023-0778).
+    """
+    if not path.strip(b"/"):
+        return os.open(root, flags | os.O_CLOEXEC)
+    top = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        stay = openat2.RESOLVE_BENEATH | openat2.RESOLVE_NO_SYMLINKS
+        return openat2.openat2(top, path.lstrip(b"/"), flags | os.O_CLOEXEC, stay)
+    finally:
+        os.close(top)
 
 
 class _Folder:
@@ -110,9 +135,16 @@ def _enter(
     path: bytes, upper: bytes, stack: list[bytes], change: Change | None, *, opaque: bool, overlay: bool
 ) -> _Folder:
     try:
-        names = set(os.listdir(upper))
-    except FileNotFoundError:
+        fd = open_beneath(upper.removesuffix(path), path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
         names = set()
+    else:
+        try:
+            names = {os.fsencode(name) for name in os.listdir(fd)}
+        finally:
+            os.close(fd)
     if opaque:
         names |= _names_below(stack, overlay)
     return _Folder(path, upper, stack, sorted(names, reverse=True), change)
