@@ -30,10 +30,15 @@ SYS_PIDFD_GETFD = 438
 SYS_MOUNT_SETATTR = 442
 
 _OLD_NUMBERS = {  # before the numbers were unified: unistd_64.h and asm-generic/unistd.h
-    "x86_64": {"pivot_root": 155, "bpf": 321, "capset": 126, "capget": 125, "keyctl": 250, "seccomp": 317},
-    "aarch64": {"pivot_root": 41, "bpf": 280, "capset": 91, "capget": 90, "keyctl": 219, "seccomp": 277},
-    "riscv64": {"pivot_root": 41, "bpf": 280, "capset": 91, "capget": 90, "keyctl": 219, "seccomp": 277},
-}
+    "x86_64": {
+        "pivot_root": 155, "bpf": 321, "capset": 126, "capget": 125, "keyctl": 250, "seccomp": 317,
+        "sched_setattr": 314, "ioprio_set": 251, "set_mempolicy": 238,
+    },
+}  # fmt: skip
+_OLD_NUMBERS["aarch64"] = _OLD_NUMBERS["riscv64"] = {
+    "pivot_root": 41, "bpf": 280, "capset": 91, "capget": 90, "keyctl": 219, "seccomp": 277,
+    "sched_setattr": 274, "ioprio_set": 30, "set_mempolicy": 237,
+}  # fmt: skip
 
 _syscall = libc.syscall
 _syscall.restype = ctypes.c_long
