@@ -17,12 +17,11 @@ dumpable before it joins: nothing inside may look into it or keep it (CVE-2016-9
 from __future__ import annotations
 
 import os
-import signal
 
 from minicontainer import errors
-from minicontainer.libcontainer import init, sync
+from minicontainer.libcontainer import init, sync, validate
 from minicontainer.libcontainer import process as program
-from minicontainer.linux import credentials, door, namespaces, pidfd, prctl, process
+from minicontainer.linux import credentials, door, namespaces, pidfd, prctl, process, signals
 from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
@@ -56,6 +55,7 @@ def join(
     ``confinement`` is the container's; ``state`` is for its agent, where it has a listener.
     Raises what the process could not do, as `process.prepare` and execve raise it.
     """
+    validate.check_process(config)
     kinds = _differing(pid)
     ours, theirs = sync.pair()
     because("a helper joins the container's namespaces; this process stays where it is")
@@ -114,7 +114,7 @@ def _announce(
     try:
         confinement.announce(held, listener, pid, state)
     except OSError as error:
-        pidfd.pidfd_send_signal(held, signal.SIGKILL)
+        pidfd.pidfd_send_signal(held, signals.SIGKILL)
         return error
     finally:
         os.close(held)
@@ -143,8 +143,8 @@ def _help(
 ) -> None:
     door.i_am("helper")
     try:
-        if manager is not None:
-            manager.add(0)
+        _enter_group(config, manager)
+        proc = program.hold_proc(config)
         because("from here on, nobody inside the container can trace us or open our files")
         prctl.set_dumpable(False)
         flags = 0
@@ -157,18 +157,34 @@ def _help(
         child = process.clone_sibling()
         if child == 0:
             door.i_am("exec")
-            _become(config, channel, stdio, confinement)
+            _become(config, channel, stdio, confinement, proc)
         channel.send("forked", pid=child)
     except BaseException as error:
         channel.send_error(error)
     os._exit(0)
 
 
+def _enter_group(config: Process, manager: Manager | None) -> None:
+    affinity = config.exec_cpu_affinity
+    if affinity is not None:
+        from minicontainer.libcontainer import scheduling
+
+        scheduling.place_before_cgroup(affinity)
+    if manager is not None:
+        manager.add(0)
+    if affinity is not None:
+        scheduling.place_in_cgroup(affinity)
+
+
 def _become(
-    config: Process, channel: sync.Channel, stdio: tuple[int, int, int], confinement: Confinement | None
+    config: Process,
+    channel: sync.Channel,
+    stdio: tuple[int, int, int],
+    confinement: Confinement | None,
+    proc: int,
 ) -> None:
     try:
-        init.reset_signals()
+        signals.reset()
         credentials.umask(init.UMASK)
         process.setsid()
         init.leave_keys()
@@ -179,7 +195,7 @@ def _become(
         else:
             for stream, fd in enumerate(stdio):
                 os.dup2(fd, stream)
-        path = program.prepare(config, confinement=confinement)
+        path = program.prepare(config, confinement=confinement, proc=proc)
         variables = program.environment(config)
         if confinement is not None and confinement.notifies:
             from minicontainer.libcontainer import seccomp_listener  # imported by the parent

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 
 from minicontainer.errors import InvalidConfig
 from minicontainer.libcontainer import process as program
-from minicontainer.libcontainer import reaper
 from minicontainer.libcontainer.rootfs import CgroupMount, Rootfs, field
 from minicontainer.libcontainer.sync import Channel
 from minicontainer.linux import (
@@ -25,22 +23,22 @@ from minicontainer.linux import (
     openat2,
     prctl,
     process,
+    signals,
     terminal,
     uts,
 )
 from minicontainer.linux.door import because
+from minicontainer.oci.runtime import SPEC_VERSION, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.seccomp import Confinement
-    from minicontainer.oci.runtime import Linux, Process, Spec
+    from minicontainer.oci.runtime import Hooks, Linux, Process, Spec
     from minicontainer.util.sockets import Socket
 
-# An annotation asks for the reaping init: config.json has no field for it.
-# Those of signal(7); nobody starts a program with real-time signals ignored.
-STANDARD_SIGNALS = [number for number in range(1, 32) if number not in (signal.SIGKILL, signal.SIGSTOP)]
 UMASK = 0o022  # a program's too, unless process.user.umask says otherwise
+# An annotation asks for the reaping init: config.json has no field for it.
 INIT_ANNOTATION = "io.minicontainer.init"
 
 
@@ -49,6 +47,7 @@ class Init:
 
     def __init__(
         self,
+        container_id: str,
         spec: Spec,
         bundle: str,
         channel: Channel,
@@ -56,25 +55,33 @@ class Init:
         stdio: tuple[int, int, int],
         hierarchies: list[CgroupMount],
         joins: list[tuple[str, int]],
-        *,
-        die_with_parent: bool,
-        confinement: Confinement | None = None,
     ) -> None:
         if spec.process is None:
             raise InvalidConfig("config.json: process is missing")
         self.spec = spec
+        self.id = container_id
+        self.bundle = bundle
         self.process: Process = spec.process
         self.linux: Linux = _linux(spec)
         self.channel = channel
         self.listener = listener
         self.stdio = stdio
         self.joins = joins
-        self.die_with_parent = die_with_parent
-        self.confinement = confinement
+        self.die_with_parent = False
+        self.preserve_fds = 0
+        self.new_keyring = True
+        self.confinement: Confinement | None = None
         self.reaps = spec.annotations.get(INIT_ANNOTATION) == "true"
         self.proc = -1
         self.cgroup: Manager | None = None  # to join by itself, where clone3 cannot put it there (v1)
         self.rootfs = Rootfs(spec, bundle, self.linux, hierarchies)
+        if spec.hooks is not None:
+            from minicontainer.libcontainer import hooks  # noqa: F401 - later nothing can be imported
+
+            asked = spec.hooks
+            self.rootfs.hooked = bool(asked.prestart or asked.create_runtime or asked.create_container)
+        if self.reaps:
+            from minicontainer.libcontainer import reaper  # noqa: F401
         self.new = {n.type for n in self.linux.namespaces if not n.path}
 
     def run(self) -> None:
@@ -83,9 +90,9 @@ class Init:
         # A collection would write to every object's page, and each page that is written is copied.
         gc.disable()
         try:
-            reset_signals()
+            signals.reset()
             if self.die_with_parent:
-                prctl.set_pdeathsig(signal.SIGKILL)
+                prctl.set_pdeathsig(signals.SIGKILL)
             if self.channel.expect("go") is None:
                 os._exit(1)
             because("another container may share the pid namespace: it finds nothing of ours in /proc")
@@ -113,7 +120,8 @@ class Init:
             with field("linux.cgroupsPath"):
                 self.cgroup.add(0)
         process.setsid()
-        leave_keys()
+        if self.new_keyring:
+            leave_keys()
         for kind, fd in self.joins:
             with field(f"linux.namespaces ({kind})"):
                 namespaces.setns(fd, namespaces.FLAGS[kind])
@@ -132,8 +140,28 @@ class Init:
             credentials.setresuid(0)
         program.import_no_more()
         self.rootfs.fill()
+        if self.rootfs.hooked and self.spec.hooks is not None:
+            self._run_early_hooks(self.spec.hooks)
         self._connect_streams()
         self.rootfs.protect()
+
+    def _run_early_hooks(self, asked: Hooks) -> None:
+        """prestart, createRuntime (by the parent) and createContainer."""
+        self.rootfs.show_host()
+        self.channel.send("hooks")
+        if self.channel.expect("go") is None:
+            os._exit(1)
+        from minicontainer.libcontainer import hooks
+
+        hooks.run(asked, "create_container", self._state("creating"), "/")
+        self.rootfs.leave_host()
+
+    def _state(self, status: str) -> State:
+        """The state as hooks inside see it: with the pid that this process has there (as runc)."""
+        return State(
+            oci_version=SPEC_VERSION, id=self.id, status=status, pid=os.getpid(), bundle=self.bundle,
+            annotations=self.spec.annotations,
+        )  # fmt: skip
 
     def _name(self) -> None:
         for name, value, call in (
@@ -161,7 +189,7 @@ class Init:
         path = program.prepare(self.process, self.linux, self.confinement, self.proc)
         if self.die_with_parent:
             because("the change of user cleared it")
-            prctl.set_pdeathsig(signal.SIGKILL)
+            prctl.set_pdeathsig(signals.SIGKILL)
         return path
 
     def _confine_now(self) -> None:
@@ -186,7 +214,13 @@ class Init:
     def _execute(self, connection: Channel, path: str, variables: dict[str, str]) -> None:
         def become() -> None:
             try:
-                program.become_program(self.process, path, variables, self.confinement)
+                if self.spec.hooks is not None:
+                    from minicontainer.libcontainer import hooks
+
+                    hooks.run(self.spec.hooks, "start_container", self._state("created"), "/")
+                program.become_program(
+                    self.process, path, variables, self.confinement, preserve_fds=self.preserve_fds
+                )
             except Exception as error:
                 _tell(connection, error)
                 os._exit(126)
@@ -198,6 +232,8 @@ class Init:
                 process.close_range(3)
                 confined, self.confinement = self.confinement, None
                 program.confine(confined, executes=False)
+            from minicontainer.libcontainer import reaper
+
             reaper.run(become, connection.close)
         become()
 
@@ -235,18 +271,9 @@ def _bind_console() -> None:
     copy = mountfd.OPEN_TREE_CLONE | mountfd.OPEN_TREE_CLOEXEC | mountfd.AT_EMPTY_PATH
     held = mountfd.open_tree(0, "", copy)
     place = openat2.reach("/dev/console")
-    mountfd.move_mount(
-        held, "", place, "", mountfd.MOVE_MOUNT_F_EMPTY_PATH | mountfd.MOVE_MOUNT_T_EMPTY_PATH
-    )
+    mountfd.move_mount(held, "", place, "", mountfd.MOVE_MOUNT_F_EMPTY_PATH | mountfd.MOVE_MOUNT_T_EMPTY_PATH)
     os.close(held)
     os.close(place)
-
-
-def reset_signals() -> None:
-    """A program expects every signal at its default; Python ignores two, our caller perhaps others."""
-    for number in STANDARD_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def _tell(channel: Channel, error: BaseException) -> None:
@@ -263,4 +290,4 @@ def _linux(spec: Spec) -> Linux:
     return spec.linux or Linux()
 
 
-__all__ = ["INIT_ANNOTATION", "Init", "leave_keys", "open_terminal", "reset_signals"]
+__all__ = ["INIT_ANNOTATION", "Init", "leave_keys", "open_terminal"]

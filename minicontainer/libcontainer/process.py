@@ -31,12 +31,15 @@ MOST_INTERPRETERS = 6  # the kernel follows five (execve(2), Interpreter scripts
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def prepare(config: Process, linux: Linux | None = None, confinement: Confinement | None = None) -> str:
-    """Everything up to `confine` and execve; the path of the program.
+def prepare(
+    config: Process, linux: Linux | None = None, confinement: Confinement | None = None, proc: int = -1
+) -> str:
+    """Everything up to `confine` and execve; the path of the program.  ``proc`` is of `hold_proc`.
 
     Raises CommandNotFound, CommandNotExecutable, InvalidConfig with the field, or OSError.
     """
     _limit(config)
+    _schedule(config, linux)
     if linux is not None and linux.personality is not None:
         with field("linux.personality"):
             personality.personality(_domain(linux.personality.domain))
@@ -56,16 +59,32 @@ def prepare(config: Process, linux: Linux | None = None, confinement: Confinemen
         _set(0, 0, now["inheritable"], now, lender)
     program = find(config)
     _refuse_own_interpreter(program, config.args[0])
+    if proc >= 0:
+        from minicontainer.libcontainer import labels
+
+        labels.apply(config, proc)  # before no_new_privs, which forbids some changes of label
     if config.no_new_privileges:
         prctl.set_no_new_privs()
     return program
+
+
+def hold_proc(config: Process) -> int:
+    """labels.hold(), before the host's /proc goes out of reach; -1 for a process without labels."""
+    if not config.apparmor_profile and not config.selinux_label:
+        return -1
+    from minicontainer.libcontainer import labels
+
+    return labels.hold(config)
 
 
 def import_no_more() -> None:
     """From here on a module that is not loaded is missing: where the interpreter's own files were, the
     container's are, and what they say would run with all that we may still do (CVE-2019-14271).
     """
-    inside = [sys.modules["_frozen_importlib"].BuiltinImporter, sys.modules["_frozen_importlib"].FrozenImporter]
+    inside = [
+        sys.modules["_frozen_importlib"].BuiltinImporter,
+        sys.modules["_frozen_importlib"].FrozenImporter,
+    ]
     sys.meta_path[:] = [finder for finder in sys.meta_path if finder in inside]
     sys.path.clear()
 
@@ -76,6 +95,20 @@ def _limit(config: Process) -> None:
             if limit.type not in limits.RLIMITS:
                 raise InvalidConfig(f"unknown resource limit {limit.type!r}")
             limits.setrlimit(limit.type, _signed(limit.soft), _signed(limit.hard))
+
+
+def _schedule(config: Process, linux: Linux | None) -> None:
+    policy = linux.memory_policy if linux is not None else None
+    if config.scheduler is None and config.io_priority is None and policy is None:
+        return
+    from minicontainer.libcontainer import scheduling
+
+    if config.scheduler is not None:
+        scheduling.schedule(config.scheduler)
+    if config.io_priority is not None:
+        scheduling.prioritize_io(config.io_priority)
+    if policy is not None:
+        scheduling.place_memory(policy)
 
 
 def _signed(value: int) -> int:
@@ -308,15 +341,21 @@ def environment(config: Process) -> dict[str, str]:
 
 
 def become_program(
-    config: Process, program: str, variables: dict[str, str], confinement: Confinement | None = None
+    config: Process,
+    program: str,
+    variables: dict[str, str],
+    confinement: Confinement | None = None,
+    *,
+    preserve_fds: int = 0,
 ) -> None:
     """`confine`, and execve; what the kernel refuses is raised with Docker's meaning, exit code 126 or 127.
 
-    Without ``confinement`` there is no profile, or it is in force already.
+    Without ``confinement`` there is no profile, or it is in force already.  ``preserve_fds`` descriptors
+    from 3 on stay open.
     """
     import errno
 
-    process.close_range(3)
+    process.close_range(3 + preserve_fds)
     if confinement is not None:
         # As late as can be: what follows it, the profile must allow.
         confine(confinement)

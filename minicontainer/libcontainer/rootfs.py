@@ -118,6 +118,8 @@ class Rootfs:
         self.path = os.path.join(bundle, spec.root.path)
         self.readonly = spec.root.readonly
         self.user_namespace = any(n.type == "user" for n in linux.namespaces)
+        # Otherwise the mounts are others' as well: see `borrow`.
+        self.own_mounts = any(n.type == "mount" and not n.path for n in linux.namespaces)
         self.sources: dict[int, int] = {}
         self.made: dict[int, int] = {}
         self.devices = _devices(linux)
@@ -126,6 +128,8 @@ class Rootfs:
         self.settings = _settings(linux)  # file below /proc by the name of a sysctl
         self.proc = -1
         self.null_attached = False
+        self.hooked = False  # by hooks that want to see the host's tree
+        self.host = -1
 
     # -- before pivot_root: the host's tree
 
@@ -135,6 +139,13 @@ class Rootfs:
         if asked not in mounts.PROPAGATION:
             raise InvalidConfig(f"config.json: linux.rootfsPropagation: unknown value {asked!r}")
         self._hold()
+        if not self.own_mounts:
+            if any(n.type == "mount" for n in self.linux.namespaces):
+                borrow(self.path)
+            m.chdir(self.path)
+            because("the root of others in this mount namespace stays what it is")
+            m.chroot(".")
+            return
         if asked.endswith("slave"):
             because("no mount made from here on is seen by the host")
             m.mount(None, "/", None, m.MS_SLAVE | m.MS_REC)
@@ -144,12 +155,26 @@ class Rootfs:
         with field("root.path"):
             because("pivot_root needs the new root to be a mount point")
             m.mount(self.path, self.path, None, m.MS_BIND | m.MS_REC)
-            because("so that the new root and the place of the old one are both .")
-            m.chdir(self.path)
+            self.leave_host()
+
+    def leave_host(self) -> None:
+        """Step 4."""
+        because("so that the new root and the place of the old one are both .")
+        m.chdir(self.path)
         m.pivot_root(".", ".")
         because("the old root lies on the new one: the host's files are gone from this mount namespace")
         m.umount2(".", m.MNT_DETACH)
         because("out of the folder that is gone, to the new root")
+        m.chdir("/")
+
+    def show_host(self) -> None:
+        """For hooks that expect what other runtimes have before their pivot_root (config.md, Hooks): "/"
+        is the host's tree again, and the container's whole tree is where the bundle has it."""
+        because("hooks look for the container's files below the bundle")
+        fd.move_mount(self.host, "", fd.AT_FDCWD, "/", fd.MOVE_MOUNT_F_EMPTY_PATH)
+        m.chdir(self.host)
+        os.close(self.host)
+        m.pivot_root(".", self.path.lstrip("/"))
         m.chdir("/")
 
     def _hold(self) -> None:
@@ -157,6 +182,9 @@ class Rootfs:
         because("hold what will hide files that the container should not read")
         self.null = fd.open_tree(fd.AT_FDCWD, "/dev/null", fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC)
         _require_null(self.null)
+        if self.hooked:
+            because("hold the host's tree, for hooks")
+            self.host = fd.open_tree(fd.AT_FDCWD, "/", _COPY | fd.AT_RECURSIVE)
         if self.settings:
             from minicontainer.linux import procfs
 
@@ -359,6 +387,29 @@ def _mount_on(target: str, source: str | None, fstype: str | None, flags: int, d
         m.mount(source, target, fstype, flags, data or None, on=place)
     finally:
         os.close(place)
+
+
+def borrow(path: str) -> None:
+    """Make the root of a container that shares its mounts with others a mount, to be taken away with
+    all that is mounted in it.  In the caller's own namespace that is the caller's to do; in one that
+    the container joins, the mounts stay as long as that namespace."""
+    with field("root.path"):
+        because("what is mounted in it goes when this mount goes")
+        m.mount(path, path, None, m.MS_BIND | m.MS_REC)
+        because("no mount made from here on is seen in other mount namespaces")
+        m.mount(None, path, None, m.MS_PRIVATE | m.MS_REC)
+
+
+def give_back(path: str) -> None:
+    """Undo `borrow`; nothing to do if it is gone already."""
+    import errno
+
+    because("the mounts of a container that had no mount namespace of its own")
+    try:
+        m.umount2(path, m.MNT_DETACH | m.UMOUNT_NOFOLLOW)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
 
 
 def _attach(held: int, place: int) -> None:

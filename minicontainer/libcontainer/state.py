@@ -27,9 +27,12 @@ import os
 from minicontainer.errors import Conflict, CorruptData, InvalidConfig, NotFound
 from minicontainer.oci import document
 from minicontainer.oci.document import Number
+from minicontainer.oci.runtime import SPEC_VERSION, Hooks, State
 from minicontainer.util import files
 
 SECCOMP = "seccomp"
+
+START_SOCKET = "start.sock"
 
 # operation -> the states in which it is allowed (runtime.md, Operations)
 ALLOWED = {
@@ -44,7 +47,8 @@ ALLOWED = {
 
 class Record(document.Document):
     """state.json.  ``start_time`` is field 22 of /proc/PID/stat (clock ticks after boot): with the
-    pid it names a process for ever."""
+    pid it names a process for ever.  ``borrowed`` is the root of a container without a mount
+    namespace of its own, mounted in its creator's."""
 
     id: str
     pid: int
@@ -52,7 +56,12 @@ class Record(document.Document):
     bundle: str
     cgroup: str
     created: Number
+    rootfs: str = ""
+    owner: int = 0  # uid of who created it
+    oci_version: str = SPEC_VERSION
+    hooks: Hooks | None = None  # config.json may be gone when they are due
     annotations: dict[str, str] = {}
+    borrowed: str | None = None
 
 
 def require(container_id: str, operation: str, status: str) -> None:
@@ -93,3 +102,26 @@ def load(root: str, container_id: str) -> Record:
         return document.load(Record, data, path)
     except InvalidConfig as error:
         raise CorruptData(str(error)) from None
+
+
+def describe(record: Record, status: str) -> State:
+    """The state as the specification has it (runtime.md, State)."""
+    return State(
+        oci_version=record.oci_version,
+        id=record.id,
+        status=status,
+        pid=0 if status == "stopped" else record.pid,
+        bundle=record.bundle,
+        annotations=record.annotations,
+    )
+
+
+def remove(folder: str) -> None:
+    """Remove a container's state folder; its own files only, so that nothing else is ever lost."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in names:
+        os.unlink(os.path.join(folder, name))
+    os.rmdir(folder)

@@ -137,6 +137,16 @@ def pivot_root(new_root: str, put_old: str) -> None:
 
 
 @step(
+    "chroot(2)",
+    why="make a folder the root of this process",
+    shell=lambda a: f"exec chroot {quote(a['path'])}",
+)
+def chroot(path: str) -> None:
+    """chroot(2): the working directory stays where it is."""
+    os.chroot(path)
+
+
+@step(
     "chdir(2)",
     why="go to a folder",
     shell=lambda a: f"cd {quote(a['path'])}",

@@ -55,7 +55,7 @@ RANGES = {
 class Document:
     """What every document shares.  ``ALWAYS`` are written even where they are their defaults."""
 
-    NAMES: dict[str, str] = {}  # noqa: RUF012
+    NAMES: dict[str, str] = {}
     ALWAYS: tuple[str, ...] = ()
 
     def __init__(self, *values: Any, **fields: Any) -> None:

@@ -28,7 +28,7 @@ class _Rules:
     object_pairs_hook = None
     parse_float = float
     parse_int = int
-    memo: dict[str, str] = {}  # noqa: RUF012 - the scanner's, emptied by it
+    memo: dict[str, str] = {}
 
     @staticmethod
     def parse_constant(name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minicontainer.libcontainer.container import _with_default_devices
+from minicontainer.libcontainer.creation import _with_default_devices
 from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES
 from minicontainer.oci.runtime import Device, DeviceRule, Linux, Resources
 

@@ -1,0 +1,359 @@
+"""Making a container: everything up to an init that waits at start.sock.
+
+::
+
+    config.json ─► check ─► claim the id ─► cgroup, limits ─► clone3 ─► init.py, beside:
+        id maps, oom score ─► "go" ─► state.json ─► prepare (the engine's network) ─► hooks ─► "ready"
+
+A failure in the middle undoes what was done, last first, and is raised as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from minicontainer import cgroups
+from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError, Unsupported
+from minicontainer.libcontainer import state as states
+from minicontainer.libcontainer import sync, validate
+from minicontainer.libcontainer.init import Init
+from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES, CgroupMount, field
+from minicontainer.linux import control, door, namespaces, pidfd, process, signals
+from minicontainer.linux.door import because
+from minicontainer.oci.document import replace
+from minicontainer.oci.runtime import DeviceRule, Linux, Resources, Spec, load_spec
+from minicontainer.util import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from minicontainer.cgroups.manager import Manager
+    from minicontainer.libcontainer.seccomp import Confinement
+    from minicontainer.oci.runtime import IDMapping
+
+DEFAULT_PARENT = "/minicontainer"
+ID_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
+
+
+class Creation:
+    """One `Container.create`, with what must be undone if it fails."""
+
+    def __init__(self, container_id: str, bundle: str, root: str) -> None:
+        """Raises InvalidConfig for an id or a configuration that cannot be."""
+        if not container_id or not ID_ALPHABET.issuperset(container_id) or container_id in (".", ".."):
+            raise InvalidConfig(f"container id {container_id!r} is not made of letters, digits, _ + - and .")
+        self.bundle = os.path.abspath(bundle)
+        spec = load_spec(files.read(os.path.join(self.bundle, "config.json")))
+        validate.check(spec)
+        _require_own_mounts(spec)
+        self.id = container_id
+        self.root = root
+        self.folder = os.path.join(root, container_id)
+        self.spec = spec
+        self.linux = spec.linux or Linux()
+        self.resources = _with_default_devices(self.linux)
+        self.cgroup_path = self.linux.cgroups_path or f"{DEFAULT_PARENT}/{container_id}"
+        self.stdio = (0, 1, 2)
+        self.on_console: Callable[[int], None] | None = None
+        self.prepare: Callable[[int], None] | None = None
+        self.die_with_parent = False
+        self.preserve_fds = 0
+        self.new_keyring = True
+        self.confinement: Confinement | None = None
+        self.undo: list[Callable[[], None]] = []
+        self.opened: list[Callable[[], None]] = []
+        if spec.hooks is not None:
+            from minicontainer.libcontainer import hooks
+
+            hooks.check(spec.hooks)
+
+    def run(self) -> tuple[states.Record, int, Manager]:
+        """The record, init's pidfd, the control group."""
+        manager = cgroups.manager(self.cgroup_path)
+        with field("linux.resources"):
+            manager.check(self.resources)
+        if self.linux.seccomp is not None:
+            from minicontainer.libcontainer import seccomp
+
+            self.confinement = seccomp.confinement(self.linux.seccomp, self.root)
+        try:
+            return self._make(manager)
+        except BaseException:
+            # Clean-up must not hide why: each part is tried, and the first error is the one raised.
+            for action in reversed(self.undo):
+                _attempt(action)
+            raise
+        finally:
+            for close in reversed(self.opened):
+                close()
+
+    def _make(self, manager: Manager) -> tuple[states.Record, int, Manager]:
+        self._claim_id()
+        with field("linux.cgroupsPath"):
+            self.undo.append(manager.delete)
+            try:
+                manager.create()
+            except Conflict:
+                self.undo.remove(manager.delete)  # the group is another's
+                raise
+        with field("linux.resources"):
+            manager.apply(self.resources)
+        ours, theirs = sync.pair()
+        listener = sync.listen(self.folder, states.START_SOCKET)
+        self.opened += [ours.close, theirs.close, listener.close]
+        joins = self._open_namespaces()
+        init = Init(
+            self.id, self.spec, self.bundle, theirs, listener, self.stdio, _cgroup_mounts(manager), joins
+        )
+        init.die_with_parent = self.die_with_parent
+        init.preserve_fds = self.preserve_fds
+        init.new_keyring = self.new_keyring
+        init.confinement = self.confinement
+        pid, fd = self._clone(init, manager, ours, [f for kind, f in joins if kind == "pid"])
+        self.undo.append(lambda: _end(pid, fd))
+        theirs.close()
+        listener.close()
+        self._admit(pid)
+        ours.send("go")
+        record = self._record(pid)
+        if self.prepare is not None:
+            self._prepare(ours, pid, self.prepare)
+        self._await_ready(ours, record, fd)
+        return record, fd, manager
+
+    def _claim_id(self) -> None:
+        os.makedirs(self.root, 0o711, exist_ok=True)
+        try:
+            os.mkdir(self.folder, 0o711)
+        except FileExistsError:
+            raise Conflict(f"container id {self.id!r} is already in use") from None
+        self.undo.append(lambda: states.remove(self.folder))
+
+    def _open_namespaces(self) -> list[tuple[str, int]]:
+        joins = []
+        for namespace in self.linux.namespaces:
+            if namespace.type not in namespaces.FLAGS:
+                raise InvalidConfig(f"config.json: unknown namespace type {namespace.type!r}")
+            if namespace.path:
+                with field(f"linux.namespaces ({namespace.type})"):
+                    fd = os.open(namespace.path, os.O_RDONLY | os.O_CLOEXEC)
+                self.opened.append(lambda fd=fd: os.close(fd))  # type: ignore[misc]
+                joins.append((namespace.type, fd))
+        order = list(namespaces.FLAGS)
+        return sorted(joins, key=lambda join: order.index(join[0]))
+
+    def _clone(
+        self, init: Init, manager: Manager, ours: sync.Channel, pid_namespace: list[int]
+    ) -> tuple[int, int]:
+        new = {n.type for n in self.linux.namespaces if not n.path} - {"cgroup", "time"}
+        flags = 0
+        for kind in new:
+            flags |= namespaces.FLAGS[kind]
+        init.joins = [join for join in init.joins if join[0] != "pid"]
+        new_time = any(n.type == "time" and not n.path for n in self.linux.namespaces)
+        group = manager.clone_fd()
+        init.cgroup = None if group is not None else manager
+        try:
+            if pid_namespace:
+                because("the process made next is born in that pid namespace")
+                namespaces.setns(pid_namespace[0], process.CLONE_NEWPID)
+            if new_time:
+                self._new_time_namespace()
+            pid, fd = process.clone3(flags, group)
+            if pid == 0:
+                door.i_am("init")
+                ours.close()
+                init.run()
+        finally:
+            if group is not None:
+                os.close(group)
+            self._come_back((["pid"] if pid_namespace else []) + (["time"] if new_time else []))
+        return pid, fd
+
+    def _new_time_namespace(self) -> None:
+        because("a time namespace takes its offsets before the first process enters it")
+        namespaces.unshare(process.CLONE_NEWTIME)
+        for clock, offset in self.linux.time_offsets.items():
+            with field(f"linux.timeOffsets.{clock}"):
+                line = f"{clock} {offset.secs} {offset.nanosecs}"
+                control.write_control("/proc/self/timens_offsets", line)
+
+    def _come_back(self, kinds: list[str]) -> None:
+        """Later children of this process are born where this process is."""
+        for kind in kinds:
+            own = os.open(namespaces.path("self", kind), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                because("later children of this process are born in its own namespace again")
+                namespaces.setns(own, namespaces.FLAGS[kind])
+            finally:
+                os.close(own)
+
+    def _admit(self, pid: int) -> None:
+        """What only the parent can do for the new process."""
+        self._map_ids(pid)
+        assert self.spec.process is not None
+        if self.spec.process.oom_score_adj is not None:
+            with field("process.oomScoreAdj"):
+                because("how soon the kernel kills it when the machine has no memory left")
+                control.write_control(f"/proc/{pid}/oom_score_adj", str(self.spec.process.oom_score_adj))
+
+    def _map_ids(self, pid: int) -> None:
+        if not any(n.type == "user" and not n.path for n in self.linux.namespaces):
+            return
+        if os.geteuid() != 0:
+            because("an unprivileged gid map is accepted only without setgroups")
+            control.write_control(f"/proc/{pid}/setgroups", "deny")
+        for name, mappings in (("gid", self.linux.gid_mappings), ("uid", self.linux.uid_mappings)):
+            with field(f"linux.{name}Mappings"):
+                if not mappings:
+                    raise InvalidConfig("a new user namespace needs mappings")
+                because(f"which {name}s of the host the container's are")
+                control.write_control(f"/proc/{pid}/{name}_map", _map_lines(mappings))
+
+    def _prepare(self, ours: sync.Channel, pid: int, prepare: Callable[[int], None]) -> None:
+        try:
+            prepare(pid)
+        except Exception:
+            # If init has failed, that is why, and what it said is the error to tell.
+            ours.connection.setblocking(False)
+            try:
+                ours.expect("console", "hooks", "ready")
+            except BlockingIOError:
+                because("init has said nothing")
+            raise
+
+    def _await_ready(self, ours: sync.Channel, record: states.Record, process_fd: int) -> None:
+        while True:
+            received = ours.expect("console", "confined", "hooks", "ready")
+            if received is None:
+                raise MinicontainerError(_death(record.pid, self.resources))
+            kind, fds = received
+            if kind == "ready":
+                return
+            if kind == "confined":
+                self._announce(ours, record, process_fd, fds[0])
+                continue
+            if kind == "hooks":
+                self._run_hooks(record)
+                ours.send("go")
+                continue
+            if self.on_console is None:
+                os.close(fds[0])
+                raise InvalidConfig("config.json: process.terminal is set and nobody takes the terminal")
+            self.on_console(fds[0])
+
+    def _announce(self, ours: sync.Channel, record: states.Record, process_fd: int, listener: int) -> None:
+        """Init goes on once the seccomp agent can answer for its calls."""
+        assert self.confinement is not None
+        state = states.describe(record, "creating")
+        self.confinement.announce(process_fd, listener, record.pid, state)
+        ours.send("go")
+
+    def _run_hooks(self, record: states.Record) -> None:
+        """Init waits: its mounts are made, the host's tree is still "/" for it."""
+        from minicontainer.libcontainer import hooks
+
+        asked = self.spec.hooks
+        assert asked is not None
+        # What they have set up, those for the end take down, even if no program ever ran.
+        stopped = states.describe(record, "stopped")
+        self.undo.insert(0, lambda: hooks.run_all(asked, "poststop", stopped, self.bundle))
+        creating = states.describe(record, "creating")
+        for kind in ("prestart", "create_runtime"):
+            hooks.run(asked, kind, creating, self.bundle)
+
+    def _record(self, pid: int) -> states.Record:
+        """Write state.json, while init works.
+
+        A container whose creator is killed now can be found, and deleted.
+        """
+        ticks = states.start_time(pid)
+        if ticks is None:
+            raise MinicontainerError(_death(pid, self.resources))
+        record = states.Record(
+            id=self.id,
+            pid=pid,
+            start_time=ticks,
+            bundle=self.bundle,
+            cgroup=self.cgroup_path,
+            created=time.time(),
+            annotations=self.spec.annotations,
+            rootfs=os.path.join(self.bundle, self.spec.root.path) if self.spec.root else "",
+            owner=os.getuid(),
+            hooks=self.spec.hooks,
+        )
+        states.save(self.folder, record)
+        if self.confinement is not None:
+            from minicontainer.libcontainer import seccomp
+
+            seccomp.save(self.folder, self.confinement)
+        return record
+
+
+def _require_own_mounts(spec: Spec) -> None:
+    """Init changes its root and its mounts: in any namespace but a new one, those would be others'."""
+    found = [n for n in (spec.linux or Linux()).namespaces if n.type == "mount"]
+    if not found:
+        raise InvalidConfig("config.json: linux.namespaces: a container needs a mount namespace")
+    if found[0].path:
+        raise Unsupported("config.json: linux.namespaces: joining a mount namespace is not supported")
+
+
+def _with_default_devices(linux: Linux) -> Resources:
+    """linux.resources, whose device rules also allow what every container has (config-linux.md,
+    Default Devices), and making any node: what opens one is another question."""
+    resources = linux.resources or Resources()
+    if not resources.devices:
+        return resources
+    usable: list[tuple[str, int, int | None]]
+    usable = [("c", major, minor) for _, major, minor in DEFAULT_DEVICES]
+    usable += [("c", 5, 1), ("c", 5, 2), ("c", 136, None)]  # console, ptmx, the terminals of devpts
+    allowed = [DeviceRule(allow=True, type=kind, access="m") for kind in ("c", "b")]
+    allowed += [DeviceRule(allow=True, type=t, major=a, minor=b, access="rwm") for t, a, b in usable]
+    return replace(resources, devices=[*resources.devices, *allowed])
+
+
+def _map_lines(mappings: list[IDMapping]) -> str:
+    return "\n".join(f"{m.container_id} {m.host_id} {m.size}" for m in mappings)
+
+
+def _death(pid: int, resources: Resources) -> str:
+    """Why init ended without a word, as far as it can be known."""
+    limit = resources.memory.limit if resources.memory else None
+    hint = f"; a memory limit of {limit} bytes may be too low" if limit and limit < 32 << 20 else ""
+    return f"the container's init (pid {pid}) was killed before it was ready{hint}"
+
+
+def _cgroup_mounts(manager: Manager) -> list[CgroupMount]:
+    """What a mount of type cgroup shows: every hierarchy that the container has a group in."""
+    host = manager.hierarchies
+    if host.version == "v2":
+        return [CgroupMount("cgroup2", "cgroup2", "")]
+    folders: dict[str, list[str]] = {}
+    for controller, folder in host.bound.items():
+        if os.path.isdir(folder + manager.path):
+            folders.setdefault(folder, []).append(controller)
+    return [
+        CgroupMount(os.path.basename(folder), "cgroup", ",".join(controllers))
+        for folder, controllers in folders.items()
+    ]
+
+
+def _end(pid: int, fd: int) -> None:
+    try:
+        pidfd.pidfd_send_signal(fd, signals.SIGKILL)
+    except ProcessLookupError:
+        door.because("it has ended by itself, having said why")
+    process.wait(pid)
+    os.close(fd)
+
+
+def _attempt(action: Callable[[], None]) -> None:
+    try:
+        action()
+    except OSError as error:
+        import sys
+
+        print(f"minicontainer: while undoing: {error}", file=sys.stderr)
