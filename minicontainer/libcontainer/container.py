@@ -16,7 +16,7 @@ from minicontainer import cgroups
 from minicontainer.errors import Conflict
 from minicontainer.libcontainer import state as states
 from minicontainer.libcontainer import sync
-from minicontainer.linux import pidfd, process
+from minicontainer.linux import pidfd, process, signals
 from minicontainer.oci.runtime import State
 
 TYPE_CHECKING = False
@@ -158,7 +158,10 @@ class Container:
         states.require(self.record.id, "exec", self.status())
         confinement = self._confinement() if confined else None
         state = self.state() if confinement is not None and confinement.notifies else None
-        return join(self.record.pid, self.pidfd, config, self.cgroup, stdio, confinement, state)
+        return join(
+            self.record.pid, self.pidfd, config, self.cgroup, stdio, confinement, state,
+            shares_mounts=self.record.borrowed is not None,
+        )  # fmt: skip
 
     def _confinement(self) -> Confinement | None:
         if not os.path.exists(f"{self.folder}/{states.SECCOMP}"):
@@ -182,6 +185,7 @@ class Container:
         status = self.status()
         if force and status != "stopped":
             self.cgroup.kill()
+            self._kill_init()
             self._await_end()
         else:
             states.require(self.record.id, "delete", status)
@@ -189,6 +193,10 @@ class Container:
             # Without a pid namespace of its own, processes outlive init.
             self.cgroup.kill()
         self.cgroup.delete()
+        if self.record.borrowed:
+            from minicontainer.libcontainer.rootfs import give_back
+
+            give_back(self.record.borrowed)
         self._forget_pidfd()
         states.remove(self.folder)
         self._run_hooks("poststop", "stopped")
@@ -200,6 +208,14 @@ class Container:
 
         cwd = self.record.bundle if os.path.isdir(self.record.bundle) else "/"
         hooks.run_all(self.record.hooks, kind, states.describe(self.record, status), cwd)
+
+    def _kill_init(self) -> None:
+        """Where there is no control group (an ordinary user's), the pid namespace ends with its init."""
+        if self.pidfd >= 0:
+            try:
+                pidfd.pidfd_send_signal(self.pidfd, signals.SIGKILL)
+            except ProcessLookupError:
+                return  # it has ended
 
     def _await_end(self) -> None:
         import select

@@ -14,15 +14,15 @@ import os
 import time
 
 from minicontainer import cgroups
-from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError, Unsupported
+from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError
 from minicontainer.libcontainer import state as states
 from minicontainer.libcontainer import sync, validate
 from minicontainer.libcontainer.init import Init
-from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES, CgroupMount, field
+from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES, CgroupMount, borrow, field, give_back
 from minicontainer.linux import control, door, namespaces, pidfd, process, signals
 from minicontainer.linux.door import because
 from minicontainer.oci.document import replace
-from minicontainer.oci.runtime import DeviceRule, Linux, Resources, Spec, load_spec
+from minicontainer.oci.runtime import DeviceRule, Linux, Resources, load_spec
 from minicontainer.util import files
 
 TYPE_CHECKING = False
@@ -47,7 +47,6 @@ class Creation:
         self.bundle = os.path.abspath(bundle)
         spec = load_spec(files.read(os.path.join(self.bundle, "config.json")))
         validate.check(spec)
-        _require_own_mounts(spec)
         self.id = container_id
         self.root = root
         self.folder = os.path.join(root, container_id)
@@ -100,6 +99,7 @@ class Creation:
                 raise
         with field("linux.resources"):
             manager.apply(self.resources)
+        borrowed = self._borrow()
         ours, theirs = sync.pair()
         listener = sync.listen(self.folder, states.START_SOCKET)
         self.opened += [ours.close, theirs.close, listener.close]
@@ -107,6 +107,8 @@ class Creation:
         init = Init(
             self.id, self.spec, self.bundle, theirs, listener, self.stdio, _cgroup_mounts(manager), joins
         )
+        self.opened.append(init.rootfs.drop)
+        init.rootfs.map_owners()
         init.die_with_parent = self.die_with_parent
         init.preserve_fds = self.preserve_fds
         init.new_keyring = self.new_keyring
@@ -117,7 +119,7 @@ class Creation:
         listener.close()
         self._admit(pid)
         ours.send("go")
-        record = self._record(pid)
+        record = self._record(pid, borrowed)
         if self.prepare is not None:
             self._prepare(ours, pid, self.prepare)
         self._await_ready(ours, record, fd)
@@ -264,7 +266,17 @@ class Creation:
         for kind in ("prestart", "create_runtime"):
             hooks.run(asked, kind, creating, self.bundle)
 
-    def _record(self, pid: int) -> states.Record:
+    def _borrow(self) -> str | None:
+        """Record.borrowed."""
+        found = [n.path for n in self.linux.namespaces if n.type == "mount"]
+        if found or self.spec.root is None:
+            return "" if found and found[0] else None
+        path = os.path.realpath(os.path.join(self.bundle, self.spec.root.path))
+        borrow(path)
+        self.undo.append(lambda: give_back(path))
+        return path
+
+    def _record(self, pid: int, borrowed: str | None) -> states.Record:
         """Write state.json, while init works.
 
         A container whose creator is killed now can be found, and deleted.
@@ -283,6 +295,7 @@ class Creation:
             rootfs=os.path.join(self.bundle, self.spec.root.path) if self.spec.root else "",
             owner=os.getuid(),
             hooks=self.spec.hooks,
+            borrowed=borrowed,
         )
         states.save(self.folder, record)
         if self.confinement is not None:
@@ -290,15 +303,6 @@ class Creation:
 
             seccomp.save(self.folder, self.confinement)
         return record
-
-
-def _require_own_mounts(spec: Spec) -> None:
-    """Init changes its root and its mounts: in any namespace but a new one, those would be others'."""
-    found = [n for n in (spec.linux or Linux()).namespaces if n.type == "mount"]
-    if not found:
-        raise InvalidConfig("config.json: linux.namespaces: a container needs a mount namespace")
-    if found[0].path:
-        raise Unsupported("config.json: linux.namespaces: joining a mount namespace is not supported")
 
 
 def _with_default_devices(linux: Linux) -> Resources:

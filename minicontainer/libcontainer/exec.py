@@ -21,7 +21,7 @@ import os
 from minicontainer import errors
 from minicontainer.libcontainer import init, sync, validate
 from minicontainer.libcontainer import process as program
-from minicontainer.linux import credentials, door, namespaces, pidfd, prctl, process, signals
+from minicontainer.linux import credentials, door, mount, namespaces, pidfd, prctl, process, signals
 from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
@@ -49,10 +49,13 @@ def join(
     stdio: tuple[int, int, int],
     confinement: Confinement | None = None,
     state: State | None = None,
+    *,
+    shares_mounts: bool = False,
 ) -> Joined:
     """Start ``config`` beside init (``pid``, held by ``pidfd``); it is a child of this process.
 
     ``confinement`` is the container's; ``state`` is for its agent, where it has a listener.
+    ``shares_mounts``: its root is not that of its mount namespace.
     Raises what the process could not do, as `process.prepare` and execve raise it.
     """
     validate.check_process(config)
@@ -62,7 +65,8 @@ def join(
     helper = process.fork()
     if helper == 0:
         ours.close()
-        _help(pidfd, kinds, config, manager, theirs, stdio, confinement)
+        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_CLOEXEC) if shares_mounts else -1
+        _help(pidfd, root, kinds, config, manager, theirs, stdio, confinement)
     theirs.close()
     try:
         return _await_start(ours, helper, confinement, state)
@@ -134,6 +138,7 @@ def _differing(pid: int) -> list[str]:
 
 def _help(
     pidfd: int,
+    root: int,
     kinds: list[str],
     config: Process,
     manager: Manager | None,
@@ -152,6 +157,11 @@ def _help(
             flags |= namespaces.FLAGS[kind]
         because("join every namespace of the container's init at once")
         namespaces.setns(pidfd, flags)
+        if root >= 0:
+            mount.chdir(root)
+            because("the container's root is a folder of a mount namespace that it shares")
+            mount.chroot(".")
+            os.close(root)
         program.import_no_more()
         because("setns moves only future children into a pid namespace: so one more process")
         child = process.clone_sibling()

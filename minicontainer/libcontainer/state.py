@@ -47,8 +47,8 @@ ALLOWED = {
 
 class Record(document.Document):
     """state.json.  ``start_time`` is field 22 of /proc/PID/stat (clock ticks after boot): with the
-    pid it names a process for ever.  ``borrowed`` is the root of a container without a mount
-    namespace of its own, mounted in its creator's."""
+    pid it names a process for ever.  ``borrowed`` is the root of a container in
+    its creator's mount namespace, mounted there; "" in one that it has joined by a path."""
 
     id: str
     pid: int

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 
 import pytest
 
-from minicontainer.errors import InvalidConfig, Unsupported
+from minicontainer.errors import CommandNotFound, InvalidConfig
 from minicontainer.linux import namespaces
 from tests.bundles import NAMESPACES, Bundle
 from tests.kernel.linux.child import mounted
@@ -34,6 +35,12 @@ def shared(pid: int) -> set[str]:
     }
 
 
+def mountinfo() -> list[str]:
+    """The mounts that this process sees."""
+    with open("/proc/self/mountinfo") as table:
+        return table.readlines()
+
+
 def inode(pid: int | str, kind: str) -> str:
     return os.readlink(namespaces.path(pid, kind))
 
@@ -51,15 +58,41 @@ def test_what_was_not_asked_for_is_the_host_s(containers: Containers, bundle: Bu
     assert kind in shared(containers.sleeping(bundle).record.pid)
 
 
-def test_without_a_mount_namespace_nothing_is_made(containers: Containers, bundle: Bundle) -> None:
-    before = inode("self", "mount")
+def test_without_a_mount_namespace_nothing_of_the_host_changes_for_long(
+    containers: Containers, bundle: Bundle
+) -> None:
+    before = mountinfo()
     bundle.without_namespace("mount")
-    with pytest.raises(InvalidConfig, match="a container needs a mount namespace"):
+    container = containers.sleeping(bundle)
+    assert inode(container.record.pid, "mount") == inode("self", "mount")
+    inside = containers.exec(container, {"cwd": "/", "args": ["/bin/ls", "/"], "env": ["PATH=/bin"]})
+    assert sorted(inside.out.split()) == sorted(os.listdir(bundle.rootfs))
+    assert f" {os.path.realpath(bundle.rootfs)}/proc " in "".join(mountinfo())
+    container.delete(force=True)
+    assert mountinfo() == before
+
+
+def test_without_a_mount_namespace_a_failure_leaves_no_mounts(containers: Containers, bundle: Bundle) -> None:
+    before = mountinfo()
+    bundle.without_namespace("mount")
+    bundle.program("/not/there")
+    with pytest.raises(CommandNotFound):
         containers.create(bundle)
-    bundle.namespace("mount", "/proc/self/ns/mnt")
-    with pytest.raises(Unsupported, match="joining a mount namespace"):
-        containers.create(bundle)
-    assert inode("self", "mount") == before
+    assert mountinfo() == before
+
+
+def test_a_mount_namespace_by_its_path(containers: Containers, bundle: Bundle) -> None:
+    before = mountinfo()
+    with subprocess.Popen(["unshare", "--mount", "sh", "-c", "echo; exec sleep 100"], stdout=-1) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        bundle.namespace("mount", f"/proc/{other.pid}/ns/mnt")
+        found = containers.run(bundle, "ls /; ls -d /proc/self")
+        root = os.readlink(f"/proc/{other.pid}/root")
+        other.kill()
+    assert found.out.split() == [*sorted(os.listdir(bundle.rootfs)), "/proc/self"]
+    assert root == "/"
+    assert mountinfo() == before
 
 
 def test_a_host_name_needs_a_uts_namespace(containers: Containers, bundle: Bundle) -> None:
