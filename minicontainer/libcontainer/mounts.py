@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from minicontainer.errors import Unsupported
 from minicontainer.linux import mount as m
 from minicontainer.linux import mountfd as fd
 
@@ -61,7 +60,9 @@ ATTRIBUTES = {
 ATIME = {m.MS_NOATIME: fd.MOUNT_ATTR_NOATIME, m.MS_STRICTATIME: fd.MOUNT_ATTR_STRICTATIME, m.MS_RELATIME: 0}
 # rro, rnosuid, ...: for every mount of the tree.
 RECURSIVE = {f"r{name}": bits for name, bits in FLAGS.items() if (bits[0] | bits[1]) in (*ATTRIBUTES, *ATIME)}
-LATER = ("idmap", "ridmap", "tmpcopyup")
+IDMAP = ("idmap", "ridmap")
+# Their files have labels of their own, or none.
+UNLABELLED = ("proc", "sysfs", "mqueue", "cgroup", "cgroup2")
 
 
 class Options:
@@ -69,10 +70,13 @@ class Options:
 
     ``flags`` for mount(2); ``cleared`` the bits that were asked to be off; ``propagation`` one
     MS_* each; ``data`` what only the file system understands; ``attributes`` (set, cleared) for
-    mount_setattr(2), of this mount, ``recursive`` of the whole tree.
+    mount_setattr(2), of this mount, ``recursive`` of the whole tree; ``idmap`` is how owners are mapped
+    (idmap.py); ``copy_up`` whether a tmpfs begins with what was there.
     """
 
-    __slots__ = ("cleared", "data", "flags", "propagation", "recursive_clear", "recursive_set")
+    __slots__ = (
+        "cleared", "copy_up", "data", "flags", "idmap", "propagation", "recursive_clear", "recursive_set",
+    )  # fmt: skip
 
     def __init__(self, options: list[str]) -> None:
         self.flags = 0
@@ -80,6 +84,8 @@ class Options:
         self.recursive_set = 0
         self.recursive_clear = 0
         self.propagation: list[int] = []
+        self.idmap = ""
+        self.copy_up = False
         data = []
         for option in options:
             if option in FLAGS:
@@ -94,8 +100,10 @@ class Options:
                 on, off = RECURSIVE[option]
                 self.recursive_set |= on
                 self.recursive_clear |= off
-            elif option in LATER:
-                raise Unsupported(f"mount option {option!r} is not supported")
+            elif option in IDMAP:
+                self.idmap = option
+            elif option == "tmpcopyup":
+                self.copy_up = True
             else:
                 data.append(option)
         self.data = ",".join(data)
@@ -109,12 +117,28 @@ class Options:
 def attributes(on: int, off: int) -> tuple[int, int]:
     """MS_* bits to set and to clear, as mount_setattr(2)'s (attr_set, attr_clr).
 
-    A change of the atime mode clears all of MOUNT_ATTR__ATIME first, as the call requires.
+    A change of the atime mode clears all of MOUNT_ATTR__ATIME first, as the call requires; one that is
+    only taken back leaves relatime, the kernel's default.
     """
     attr_set = sum(attribute for bit, attribute in ATTRIBUTES.items() if on & bit)
     attr_clr = sum(attribute for bit, attribute in ATTRIBUTES.items() if off & bit)
     for bit, attribute in ATIME.items():
+        if off & bit:
+            attr_clr |= fd.MOUNT_ATTR__ATIME
         if on & bit:
             attr_set |= attribute
             attr_clr |= fd.MOUNT_ATTR__ATIME
     return attr_set, attr_clr
+
+
+def with_defaults(data: str, **values: str) -> str:
+    """Data with ``name=value`` for the names that it does not have yet."""
+    given = {option.partition("=")[0] for option in data.split(",")}
+    return ",".join(filter(None, [data, *(f"{k}={v}" for k, v in values.items() if k not in given)]))
+
+
+def labelled(data: str, label: str, fstype: str | None) -> str:
+    """Data with linux.mountLabel for SELinux; quoted, since a label may have commas."""
+    if fstype in UNLABELLED:
+        return data
+    return ",".join(filter(None, [data, f'context="{label}"']))

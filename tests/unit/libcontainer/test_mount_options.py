@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minicontainer.errors import Unsupported
 from minicontainer.libcontainer import mounts
 from minicontainer.libcontainer.mounts import Options, attributes
 from minicontainer.linux import mount as m
@@ -66,10 +65,27 @@ def test_recursive_attributes() -> None:
     )
 
 
-@pytest.mark.parametrize("option", mounts.LATER)
-def test_what_is_not_supported_is_named(option: str) -> None:
-    with pytest.raises(Unsupported, match=option):
-        Options([option])
+def test_what_becomes_no_flag() -> None:
+    found = Options(["bind", "ridmap", "tmpcopyup", "size=1m"])
+    assert (found.idmap, found.copy_up, found.flags, found.data) == ("ridmap", True, m.MS_BIND, "size=1m")
+    assert Options(["ridmap", "idmap"]).idmap == "idmap"
+    assert not Options(["bind"]).idmap
+
+
+def test_data_that_is_given_stays() -> None:
+    assert mounts.with_defaults("mode=700,size=1m", mode="755", uid="7") == "mode=700,size=1m,uid=7"
+    assert mounts.with_defaults("", mode="755") == "mode=755"
+
+
+def test_a_label_goes_to_what_can_take_it() -> None:
+    assert mounts.labelled("size=1m", "a:b:c:s0:c1,c2", "tmpfs") == 'size=1m,context="a:b:c:s0:c1,c2"'
+    assert mounts.labelled("", "a:b:c:s0", "devpts") == 'context="a:b:c:s0"'
+    assert mounts.labelled("", "a:b:c:s0", "proc") == ""
+
+
+@pytest.mark.parametrize("off", [m.MS_NOATIME, m.MS_STRICTATIME, m.MS_RELATIME])
+def test_an_atime_mode_that_is_taken_back_leaves_the_kernel_s_default(off: int) -> None:
+    assert attributes(0, off) == (0, fd.MOUNT_ATTR__ATIME)
 
 
 @pytest.mark.parametrize(
