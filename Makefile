@@ -14,7 +14,7 @@ MINICONTAINER := $(SUDO) $(BIN)/minicontainer
 # As root, nothing may be left that its owner cannot remove: no bytecode, no cache.
 ROOT_PYTEST := $(SUDO) $(BIN)/python -B -m pytest -p no:cacheprovider
 
-ROOT_TIERS := $(wildcard tests/kernel tests/integration tests/conformance tests/faults)
+ROOT_TIERS := $(wildcard tests/kernel tests/integration tests/conformance tests/faults tests/security)
 # All but the faults, which ask nothing of the host that these do not.
 NESTED_TIERS := $(filter-out tests/faults,tests/unit tests/architecture $(ROOT_TIERS))
 # What another cgroup version can change.

@@ -36,6 +36,7 @@ TIERS: dict[str, tuple[str, ...]] = {
     "integration": ("mount namespace", "network namespace", "control groups"),
     "conformance": ("mount namespace", "control groups"),
     "faults": ("mount namespace", "control groups"),
+    "security": ("mount namespace", "control groups"),
 }
 
 
