@@ -115,6 +115,7 @@ class Rootfs:
         self.spec = spec
         self.linux = linux
         self.hierarchies = hierarchies
+        self.bundle = bundle
         self.path = os.path.join(bundle, spec.root.path)
         self.readonly = spec.root.readonly
         self.user_namespace = any(n.type == "user" for n in linux.namespaces)
@@ -132,6 +133,23 @@ class Rootfs:
         self.host = -1
 
     # -- before pivot_root: the host's tree
+
+    def map_owners(self) -> None:
+        """Hold the id-mapped mounts, in the parent: see idmap.py.  `drop` lets them go there."""
+        for index, mount in enumerate(self.spec.mounts):
+            options = Options(mount.options)
+            if options.idmap or mount.uid_mappings or mount.gid_mappings:
+                from minicontainer.libcontainer import idmap
+
+                idmap.check(index, mount, options)
+                with field(f"mounts[{index}].source"):
+                    self.sources[index] = self._open_source(mount, options)
+                idmap.apply(self.sources[index], index, mount, options, self.linux)
+
+    def drop(self) -> None:
+        """Close what `map_owners` opened: init has its own descriptors of it."""
+        while self.sources:
+            os.close(self.sources.popitem()[1])
 
     def enter(self) -> None:
         """Steps 1 to 4.  Afterwards "/" is the container's, and there is nothing else."""
@@ -191,6 +209,10 @@ class Rootfs:
             self.proc = procfs.hold()
         for index, mount in enumerate(self.spec.mounts):
             options = Options(mount.options)
+            if options.copy_up:
+                from minicontainer.linux import copying  # noqa: F401 - later nothing can be imported
+            if index in self.sources or options.flags & m.MS_REMOUNT:
+                continue
             if options.bind or mount.type == "bind":
                 with field(f"mounts[{index}].source"):
                     self.sources[index] = self._open_source(mount, options)
@@ -209,7 +231,7 @@ class Rootfs:
     def _open_source(self, mount: Mount, options: Options) -> int:
         if not mount.source:
             raise InvalidConfig("config.json: a bind mount needs a source")
-        source = os.path.join(os.path.dirname(self.path), mount.source)
+        source = os.path.join(self.bundle, mount.source)
         recursive = fd.AT_RECURSIVE if options.flags & m.MS_REC else 0
         because(f"hold {source} before the host's tree goes out of reach")
         return fd.open_tree(fd.AT_FDCWD, source, fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC | recursive)
@@ -242,11 +264,17 @@ class Rootfs:
             self._bind(_newest(self.sources.pop(index), options), target, options)
         elif mount.type == "cgroup":
             self._mount_cgroups(target, options)
+        elif options.flags & m.MS_REMOUNT:
+            _remount(target, options)
         else:
             _make_folder(target)
+            if self.linux.mount_label:
+                options.data = mounts.labelled(options.data, self.linux.mount_label, mount.type)
             because(WHY.get(mount.type or "", f"a new file system at {target}"))
             if index in self.made:
                 _attach(_newest(self.made.pop(index), options), openat2.reach(target))
+            elif options.copy_up:
+                _mount_copy(target, mount, options)
             else:
                 _mount_on(target, mount.source or mount.type, mount.type, options.flags, options.data)
             for bits in options.propagation:
@@ -336,7 +364,8 @@ class Rootfs:
             m.mount(None, "/", None, mounts.PROPAGATION[self.linux.rootfs_propagation or ""])
         if self.readonly:
             because("the program may not change its image")
-            m.mount(None, "/", None, m.MS_REMOUNT | m.MS_BIND | m.MS_RDONLY)
+            # Not by a remount, which would take away what else the mount is: nosuid, nodev, ...
+            fd.mount_setattr(fd.AT_FDCWD, "/", 0, fd.MOUNT_ATTR_RDONLY)
 
     def _make_readonly(self, path: str) -> None:
         try:
@@ -410,6 +439,41 @@ def give_back(path: str) -> None:
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOENT):
             raise
+
+
+def _remount(target: str, options: Options) -> None:
+    """Change the mount at ``target``, or the file system in it."""
+    if not options.bind:
+        _mount_on(target, None, None, options.flags, options.data)
+        return
+    place = openat2.reach(target)
+    because(f"how {target} may be used from now on")
+    # Not by mount(2), which would clear what is not named: locked flags may not be (mount_namespaces(7)).
+    attr_set, attr_clr = mounts.attributes(options.flags, options.cleared)
+    fd.mount_setattr(place, "", fd.AT_EMPTY_PATH, attr_set, attr_clr)
+    os.close(place)
+
+
+def _mount_copy(target: str, mount: Mount, options: Options) -> None:
+    """A tmpfs that begins with what is below it."""
+    from minicontainer.linux import copying
+
+    if mount.type != "tmpfs":
+        raise InvalidConfig(f"tmpcopyup is for a tmpfs, not for {mount.type}")
+    below = openat2.reach(target)
+    status = os.fstat(below)
+    data = mounts.with_defaults(
+        options.data, mode=f"{status.st_mode & 0o7777:o}", uid=str(status.st_uid), gid=str(status.st_gid)
+    )
+    _mount_on(target, mount.source or mount.type, mount.type, options.flags & ~m.MS_RDONLY, data)
+    above = openat2.reach(target)
+    because(f"{target} begins with what the image has there")
+    copying.copy_tree(below, above)
+    os.close(below)
+    os.close(above)
+    if options.flags & m.MS_RDONLY:
+        because("its content may be read, not changed")
+        _mount_on(target, None, None, m.MS_REMOUNT | options.flags)
 
 
 def _attach(held: int, place: int) -> None:

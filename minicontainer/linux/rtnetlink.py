@@ -147,7 +147,7 @@ def _tell(sock: socket, kind: int, flags: int, message: bytes, about: str) -> No
 def _ask(sock: socket, kind: int, flags: int, message: bytes, about: str) -> list[tuple[int, bytes]]:
     """The (type, payload) of each message of the answer.  OSError with ``about`` for a refusal."""
     sock.send(_HEADER.pack(_HEADER.size + len(message), kind, flags | NLM_F_REQUEST, 1, 0) + message)
-    found = []
+    found: list[tuple[int, bytes]] = []
     while True:
         data = sock.recv(BUFFER)
         while data:
