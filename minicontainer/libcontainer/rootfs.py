@@ -29,7 +29,8 @@ import os
 import stat
 
 from minicontainer.errors import InvalidConfig
-from minicontainer.libcontainer import mounts
+from minicontainer.libcontainer import mounting, mounts
+from minicontainer.libcontainer.mounting import COPY, ON_DESCRIPTORS
 from minicontainer.libcontainer.mounts import Options
 from minicontainer.linux import credentials, device, file, openat2
 from minicontainer.linux import mount as m
@@ -66,8 +67,6 @@ DEVICE_LINKS = (
 # What the kernel gives a user namespace only where one is mounted already (mount_too_revealing).
 REVEALING = ("proc", "sysfs")
 NULL_DEVICE = os.makedev(1, 3)
-_COPY = fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC
-_ON_DESCRIPTORS = fd.MOVE_MOUNT_F_EMPTY_PATH | fd.MOVE_MOUNT_T_EMPTY_PATH
 WHY = {
     "proc": "ps and /proc/self show this pid namespace, not the host's",
     "sysfs": "/sys shows the devices of this network namespace",
@@ -202,7 +201,7 @@ class Rootfs:
         _require_null(self.null)
         if self.hooked:
             because("hold the host's tree, for hooks")
-            self.host = fd.open_tree(fd.AT_FDCWD, "/", _COPY | fd.AT_RECURSIVE)
+            self.host = fd.open_tree(fd.AT_FDCWD, "/", COPY | fd.AT_RECURSIVE)
         if self.settings:
             from minicontainer.linux import procfs
 
@@ -218,7 +217,7 @@ class Rootfs:
                     self.sources[index] = self._open_source(mount, options)
             elif self.user_namespace and mount.type in REVEALING:
                 with field(f"mounts[{index}] ({mount.destination})"):
-                    self.made[index] = _make_detached(mount, options)
+                    self.made[index] = mounting.make_detached(mount, options)
         if self.user_namespace:
             # mknod is refused in a user namespace, whatever the capabilities: the host's node is bound.
             for index, node in enumerate(self.devices):
@@ -261,24 +260,24 @@ class Rootfs:
         options = Options(mount.options)
         _refuse_in_proc(mount, target)
         if index in self.sources:
-            self._bind(_newest(self.sources.pop(index), options), target, options)
+            self._bind(mounting.newest(self.sources.pop(index), options), target, options)
         elif mount.type == "cgroup":
             self._mount_cgroups(target, options)
         elif options.flags & m.MS_REMOUNT:
-            _remount(target, options)
+            mounting.remount(target, options)
         else:
             _make_folder(target)
             if self.linux.mount_label:
                 options.data = mounts.labelled(options.data, self.linux.mount_label, mount.type)
             because(WHY.get(mount.type or "", f"a new file system at {target}"))
             if index in self.made:
-                _attach(_newest(self.made.pop(index), options), openat2.reach(target))
+                mounting.attach(mounting.newest(self.made.pop(index), options), openat2.reach(target))
             elif options.copy_up:
-                _mount_copy(target, mount, options)
+                mounting.mount_copy(target, mount, options)
             else:
-                _mount_on(target, mount.source or mount.type, mount.type, options.flags, options.data)
+                mounting.mount_on(target, mount.source or mount.type, mount.type, options.flags, options.data)
             for bits in options.propagation:
-                _mount_on(target, None, None, bits)
+                mounting.mount_on(target, None, None, bits)
 
     def _bind(self, source: int, target: str, options: Options) -> None:
         """Attach the tree held by ``source`` at ``target``, a folder or a file like the source."""
@@ -303,24 +302,24 @@ class Rootfs:
             because("which mounts made later pass between the host and here")
             fd.mount_setattr(source, "", fd.AT_EMPTY_PATH | recursive, propagation=bits & ~m.MS_REC)
         because(f"a part of the host's tree appears at {target}")
-        _attach(source, openat2.reach(target))
+        mounting.attach(source, openat2.reach(target))
 
     def _mount_cgroups(self, target: str, options: Options) -> None:
         _make_folder(target)
         if len(self.hierarchies) == 1 and self.hierarchies[0].fstype == "cgroup2":
             because(WHY["cgroup2"])
-            _mount_on(target, "cgroup", "cgroup2", options.flags)
+            mounting.mount_on(target, "cgroup", "cgroup2", options.flags)
             return
         because("a folder for each of the host's cgroup hierarchies")
-        _mount_on(target, "tmpfs", "tmpfs", options.flags & ~m.MS_RDONLY, "mode=755")
+        mounting.mount_on(target, "tmpfs", "tmpfs", options.flags & ~m.MS_RDONLY, "mode=755")
         for hierarchy in self.hierarchies:
             folder = f"{target}/{hierarchy.name}"
             file.mkdir(folder)
             because(WHY["cgroup2"])
-            _mount_on(folder, "cgroup", hierarchy.fstype, options.flags, hierarchy.options)
+            mounting.mount_on(folder, "cgroup", hierarchy.fstype, options.flags, hierarchy.options)
         if options.flags & m.MS_RDONLY:
             because("the container may read its limits, not change them")
-            _mount_on(target, None, None, m.MS_REMOUNT | m.MS_BIND | options.flags)
+            mounting.mount_on(target, None, None, m.MS_REMOUNT | m.MS_BIND | options.flags)
 
     def _make_devices(self) -> None:
         if not any(mount.destination.rstrip("/") == "/dev" for mount in self.spec.mounts):
@@ -373,11 +372,11 @@ class Rootfs:
         except FileNotFoundError:
             return  # the specification: paths that do not exist are ignored
         because(f"{path} may be read but not written")
-        held = fd.open_tree(place, "", _COPY | fd.AT_EMPTY_PATH | fd.AT_RECURSIVE)
+        held = fd.open_tree(place, "", COPY | fd.AT_EMPTY_PATH | fd.AT_RECURSIVE)
         because("read-only before anybody can reach it")
         fd.mount_setattr(held, "", fd.AT_EMPTY_PATH | fd.AT_RECURSIVE, fd.MOUNT_ATTR_RDONLY)
         because(f"a second, read-only view of {path} lies on the first")
-        _attach(held, place)
+        mounting.attach(held, place)
 
     def _mask(self, path: str) -> None:
         try:
@@ -390,11 +389,11 @@ class Rootfs:
             os.close(place)
         elif not self.null_attached:
             self.null_attached = True
-            fd.move_mount(self.null, "", place, "", _ON_DESCRIPTORS)
+            fd.move_mount(self.null, "", place, "", ON_DESCRIPTORS)
             os.close(place)
         else:
             # A mount can be copied only where it is attached: the first masked path is the pattern.
-            _attach(fd.open_tree(self.null, "", _COPY | fd.AT_EMPTY_PATH), place)
+            mounting.attach(fd.open_tree(self.null, "", COPY | fd.AT_EMPTY_PATH), place)
 
 
 def _settings(linux: Linux) -> dict[str, str]:
@@ -407,15 +406,6 @@ def _settings(linux: Linux) -> dict[str, str]:
         with field(f"linux.sysctl.{name}"):
             found[name] = sysctl.file_of(name, linux)
     return found
-
-
-def _mount_on(target: str, source: str | None, fstype: str | None, flags: int, data: str = "") -> None:
-    """Mount on the folder that ``target`` is now, if no link is on the way."""
-    place = openat2.reach(target)
-    try:
-        m.mount(source, target, fstype, flags, data or None, on=place)
-    finally:
-        os.close(place)
 
 
 def borrow(path: str) -> None:
@@ -441,90 +431,10 @@ def give_back(path: str) -> None:
             raise
 
 
-def _remount(target: str, options: Options) -> None:
-    """Change the mount at ``target``, or the file system in it."""
-    if not options.bind:
-        _mount_on(target, None, None, options.flags, options.data)
-        return
-    place = openat2.reach(target)
-    because(f"how {target} may be used from now on")
-    # Not by mount(2), which would clear what is not named: locked flags may not be (mount_namespaces(7)).
-    attr_set, attr_clr = mounts.attributes(options.flags, options.cleared)
-    fd.mount_setattr(place, "", fd.AT_EMPTY_PATH, attr_set, attr_clr)
-    os.close(place)
-
-
-def _mount_copy(target: str, mount: Mount, options: Options) -> None:
-    """A tmpfs that begins with what is below it."""
-    from minicontainer.linux import copying
-
-    if mount.type != "tmpfs":
-        raise InvalidConfig(f"tmpcopyup is for a tmpfs, not for {mount.type}")
-    below = openat2.reach(target)
-    status = os.fstat(below)
-    data = mounts.with_defaults(
-        options.data, mode=f"{status.st_mode & 0o7777:o}", uid=str(status.st_uid), gid=str(status.st_gid)
-    )
-    _mount_on(target, mount.source or mount.type, mount.type, options.flags & ~m.MS_RDONLY, data)
-    above = openat2.reach(target)
-    because(f"{target} begins with what the image has there")
-    copying.copy_tree(below, above)
-    os.close(below)
-    os.close(above)
-    if options.flags & m.MS_RDONLY:
-        because("its content may be read, not changed")
-        _mount_on(target, None, None, m.MS_REMOUNT | options.flags)
-
-
-def _attach(held: int, place: int) -> None:
-    """Attach a detached mount to the file or folder at ``place``; both descriptors are closed."""
-    fd.move_mount(held, "", place, "", _ON_DESCRIPTORS)
-    os.close(held)
-    os.close(place)
-
-
 def _require_null(held: int) -> None:
     status = os.fstat(held)
     if not stat.S_ISCHR(status.st_mode) or status.st_rdev != NULL_DEVICE:
         raise InvalidConfig("/dev/null of this host is not the null device: nothing could be masked with it")
-
-
-def _newest(held: int, options: Options) -> int:
-    """A mount that was held before others were made, as if it were made after them.
-
-    Since Linux 6.8 /proc/self/mountinfo is sorted by age; config.md wants the order of config.json.
-    Kernels before 6.15 cannot copy a mount that is attached nowhere: what is held is used as it is.
-    """
-    import errno
-
-    recursive = fd.AT_RECURSIVE if options.flags & m.MS_REC else 0
-    because("a copy, so that it is listed after what was mounted before it")
-    try:
-        copy = fd.open_tree(held, "", _COPY | fd.AT_EMPTY_PATH | recursive)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        return held
-    os.close(held)
-    return copy
-
-
-def _make_detached(mount: Mount, options: Options) -> int:
-    """A new file system that is attached nowhere yet."""
-    assert mount.type is not None
-    because("a user namespace may make it only while the host's can still be seen")
-    context = fd.fsopen(mount.type)
-    try:
-        fd.fsconfig(context, fd.FSCONFIG_SET_STRING, "source", mount.source or mount.type)
-        for option in filter(None, options.data.split(",")):
-            key, equals, value = option.partition("=")
-            command = fd.FSCONFIG_SET_STRING if equals else fd.FSCONFIG_SET_FLAG
-            fd.fsconfig(context, command, key, value if equals else None)
-        fd.fsconfig(context, fd.FSCONFIG_CMD_CREATE)
-        attributes, _ = mounts.attributes(options.flags, 0)
-        return fd.fsmount(context, attributes=attributes)
-    finally:
-        os.close(context)
 
 
 def _devices(linux: Linux) -> list[Device]:
