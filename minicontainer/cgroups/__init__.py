@@ -17,10 +17,14 @@ The v1 driver is taken where the freezer is bound to v1, for without it nothing 
 certain on v1; elsewhere the v2 driver.  (Not: where any controller is bound to v1; one net_cls that
 a VPN client mounts does not make a v1 host.)
 
+Without a writable one, in an ordinary user's namespace, a container has no group (none.py).
+
 Our groups have one parent, ``/minicontainer``, which the last of them takes with it when it goes.
 """
 
 from __future__ import annotations
+
+import os
 
 from minicontainer.cgroups import host
 from minicontainer.errors import InvalidConfig, Unsupported
@@ -46,6 +50,11 @@ def manager(path: str, hierarchies: Hierarchies | None = None) -> Manager:
         raise InvalidConfig(f"cgroup path {path!r} must name a group below the root, without '..'")
     clean = "/" + "/".join(names) if path.startswith("/") else "/".join([PARENT, *names])
     found = hierarchies or host.hierarchies()
+    place = found.bound.get("freezer") or found.unified
+    if hierarchies is None and not (place and os.access(place, os.W_OK)) and _in_user_namespace():
+        from minicontainer.cgroups.none import NoManager
+
+        return NoManager(clean, found)
     if "freezer" in found.bound:
         from minicontainer.cgroups.v1.driver import V1Manager
 
@@ -57,3 +66,10 @@ def manager(path: str, hierarchies: Hierarchies | None = None) -> Manager:
     raise Unsupported(
         "no usable cgroup file system is mounted (cgroup2 on /sys/fs/cgroup, or v1 with the freezer)"
     )
+
+
+def _in_user_namespace() -> bool:
+    """Whether this process's ids are not the host's (user_namespaces(7))."""
+    from minicontainer.util import files
+
+    return files.read("/proc/self/uid_map").split() != [b"0", b"0", b"4294967295"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import click
@@ -23,10 +25,22 @@ class Settings:
     def engine(self) -> Engine:
         """The engine below the two roots, made when a verb first asks for it."""
         if self._engine is None:
+            if os.geteuid() != 0:
+                self._enter()
             from minicontainer.engine.engine import Engine
 
             self._engine = Engine(self.root, self.run_root)
         return self._engine
+
+    def _enter(self) -> None:
+        """An ordinary user's command becomes root of a user namespace; where it may not, it can look."""
+        from contextlib import suppress
+
+        from minicontainer.engine import rootless
+        from minicontainer.errors import Unsupported
+
+        with suppress(Unsupported):  # `Engine.create` says what is missing
+            rootless.enter(self.root)
 
 
 def settings(ctx: click.Context) -> Settings:

@@ -103,9 +103,21 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 @click.pass_context
 def cli(ctx: click.Context, root: str, run_root: str, debug: bool) -> None:
     """Hand the settings to the verb, or show the help where there is none."""
+    if os.geteuid() != 0:
+        root, run_root = _own_roots(ctx, root, run_root)
     ctx.obj = Settings(os.path.abspath(root), os.path.abspath(run_root), debug or _debug_wanted())
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+
+
+def _own_roots(ctx: click.Context, root: str, run_root: str) -> tuple[str, str]:
+    """An ordinary user's own folders in the place of the defaults, which are root's."""
+    from minicontainer.engine.rootless import default_roots
+
+    given = [ctx.get_parameter_source(name) for name in ("root", "run_root")]
+    default = click.core.ParameterSource.DEFAULT
+    own = default_roots()
+    return own[0] if given[0] is default else root, own[1] if given[1] is default else run_root
 
 
 def main() -> NoReturn:

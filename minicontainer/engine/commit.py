@@ -94,13 +94,13 @@ def _hold(runtime: Runtime, ready: int, release: int) -> None:
         because("it goes on")
         runtime.cgroup.thaw()
         status = 0
-    except OSError as error:
+    except (OSError, errors.MinicontainerError) as error:
         _tell(ready, error)
     finally:
         os._exit(status)
 
 
-def _tell(ready: int, error: OSError) -> None:
+def _tell(ready: int, error: Exception) -> None:
     with suppress(OSError):  # nobody waits for it any more
         os.write(ready, msgspec.json.encode(errors.to_wire(error)))
 

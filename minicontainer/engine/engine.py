@@ -178,7 +178,14 @@ class Engine:
         without a program to run; nothing is made then.
         """
         if os.geteuid() != 0:
-            raise Unsupported("containers need root: try sudo (`minicontainer doctor` says what else)")
+            raise Unsupported(
+                "containers need root, or user namespaces for ordinary users: try sudo "
+                "(`minicontainer doctor` says what else)"
+            )
+        if userns.own_ids("uid"):
+            from minicontainer.engine import rootless
+
+            rootless.check(container.host)
         defaults.merge(container.config, image.config)
         spec.capability_list(container.host)
         container.id = container.id or names.random_id()

@@ -100,10 +100,10 @@ def joined(engine: Engine, host: HostConfig) -> dict[str, int]:
     return found
 
 
-def namespaces_of(host: HostConfig, joins: dict[str, int]) -> list[oci.Namespace]:
-    """linux.namespaces."""
+def namespaces_of(host: HostConfig, joins: dict[str, int], *, own_ids: bool) -> list[oci.Namespace]:
+    """linux.namespaces; ``own_ids``: with a user namespace."""
     kinds = {
-        "user": bool(host.uid_mappings),
+        "user": own_ids,
         "mount": True,
         "pid": host.pid_mode != "host",
         "ipc": host.ipc_mode != "host",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 
-from minicontainer.engine import devices, isolation, seccomp, security
+from minicontainer.engine import devices, isolation, seccomp, security, userns
 from minicontainer.engine.records import Bind, Config, Container, HostConfig
 from minicontainer.errors import InvalidConfig, Unsupported
 from minicontainer.libcontainer.init import INIT_ANNOTATION
@@ -185,13 +185,13 @@ def _shared_memory(host: HostConfig, safe: list[str]) -> list[oci.Mount]:
 
 def _tty_group(host: HostConfig) -> list[str]:
     """Terminals belong to the group tty, where the container has one."""
-    mapped = host.gid_mappings or [(0, 0, 6)]
+    mapped = _ids(host, "gid") or [(0, 0, 6)]
     return ["gid=5"] if any(inside <= 5 < inside + size for inside, _, size in mapped) else []
 
 
 def _bound_devices(host: HostConfig) -> list[oci.Mount]:
     """A user namespace may make no node: one of another name than the host's is bound."""
-    if not host.uid_mappings:
+    if not _ids(host, "uid"):
         return []
     return [
         oci.Mount(node.device.path, "bind", node.source, ["bind", "rprivate"])
@@ -215,9 +215,9 @@ def _linux(container: Container, joins: dict[str, int]) -> oci.Linux:
     labels = security.selinux_labels(options.label, container.id, privileged=host.privileged)
     own_ids = not host.userns_mode.startswith(isolation.SHARED)
     return oci.Linux(
-        namespaces=isolation.namespaces_of(host, joins),
-        uid_mappings=_mappings(host.uid_mappings) if own_ids else [],
-        gid_mappings=_mappings(host.gid_mappings) if own_ids else [],
+        namespaces=isolation.namespaces_of(host, joins, own_ids=bool(_ids(host, "uid"))),
+        uid_mappings=_mappings(_ids(host, "uid")) if own_ids else [],
+        gid_mappings=_mappings(_ids(host, "gid")) if own_ids else [],
         devices=_devices(host),
         cgroups_path=f"/minicontainer/{container.id}",
         resources=resources(host),
@@ -233,10 +233,20 @@ def _linux(container: Container, joins: dict[str, int]) -> oci.Linux:
 def _devices(host: HostConfig) -> list[oci.Device]:
     nodes = devices.of_host() if host.privileged else []
     asked = devices.asked(host)
-    if host.uid_mappings:
+    if _ids(host, "uid"):
         asked = [node for node in asked if node.device.path == node.source]
     given = {node.device.path for node in asked}
     return [node for node in nodes if node.path not in given] + [node.device for node in asked]
+
+
+def _ids(host: HostConfig, kind: str) -> list[tuple[int, int, int]]:
+    """The ranges of the container's user namespace.
+
+    Where this process is in one already, the container gets one inside with the same ids: the kernel's
+    own file systems are then its own, and the namespace that the monitors share is out of its reach.
+    """
+    asked = host.uid_mappings if kind == "uid" else host.gid_mappings
+    return asked or userns.own_ids(kind)
 
 
 def _mappings(mappings: list[tuple[int, int, int]]) -> list[oci.IDMapping]:

@@ -18,6 +18,7 @@ from itertools import pairwise
 
 from minicontainer.errors import NotFound, UsageError
 from minicontainer.storage.mapped import Mapping
+from minicontainer.util import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SUBUID, SUBGID = "/etc/subuid", "/etc/subgid"
 OWNER = "containers"  # whose subordinate ids root's containers get, as podman's do
 SIZE = 65536
+EVERY_ID = [(0, 0, 2**32 - 1)]
 
 
 def check(host: HostConfig) -> None:
@@ -122,3 +124,13 @@ def subordinate(path: str, user: str) -> list[tuple[int, int]]:
 def mapping(host: HostConfig) -> Mapping | None:
     """The mapping of a container; None for one with the host's ids."""
     return Mapping(host.uid_mappings, host.gid_mappings) if host.uid_mappings else None
+
+
+def own_ids(kind: str) -> list[Range]:
+    """The ids (``uid`` or ``gid``) that exist in this process's user namespace, each as itself.
+
+    Empty in the host's own, where all do.
+    """
+    rows = [line.split() for line in files.read(f"/proc/self/{kind}_map").decode().splitlines()]
+    ranges = [(int(inside), int(inside), int(count)) for inside, _, count in rows]
+    return [] if ranges == EVERY_ID else ranges

@@ -23,7 +23,7 @@ import os
 import stat
 
 from minicontainer.linux import openat2
-from minicontainer.storage.tree import OVERLAY_XATTR, xattrs
+from minicontainer.storage.tree import marks, xattrs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def is_whiteout(status: os.stat_result) -> bool:
 def is_opaque(path: bytes) -> bool:
     """Overlay's mark for a folder through which nothing shows."""
     try:
-        return os.getxattr(path, OVERLAY_XATTR + "opaque", follow_symlinks=False) == b"y"
+        return os.getxattr(path, marks() + "opaque", follow_symlinks=False) == b"y"
     except OSError:  # ENODATA, or a file system without such attributes
         return False
 

@@ -85,7 +85,10 @@ class Layer:
 
     __slots__ = ("_fd", "_lock", "below", "chain_id", "folder", "path")
 
-    xattr_escape: tuple[str, str] | None = None  # prefix of names to store under another prefix
+    @property
+    def xattr_escape(self) -> tuple[str, str] | None:
+        """The prefix of names to store under another prefix, and that one."""
+        return None
 
     def __init__(self, folder: str, chain_id: str | None, below: list[str]) -> None:
         self.folder = folder

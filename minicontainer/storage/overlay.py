@@ -23,6 +23,8 @@ How the layers are named to the kernel, in the order of preference:
 
 Options are given even where they are the default, because a kernel may be built with others and
 commit reads ``upper`` as it is: no redirected folders, no files without their data.
+
+In an ordinary user's namespace the marks are ``user.overlay.*`` (option ``userxattr``, Linux 5.11).
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from minicontainer.linux import mount as linux_mount
 from minicontainer.linux.door import because
 from minicontainer.storage import changes as differences
 from minicontainer.storage.contract import Layer, LayerFolder, copy_root
-from minicontainer.storage.tree import OVERLAY_XATTR, remove_tree, usage
+from minicontainer.storage.tree import marks, remove_tree, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
 MAX_LAYERS = 500  # OVL_MAX_STACK, fs/overlayfs/super.c
 OPTIONS = ("index=off", "metacopy=off", "redirect_dir=off")
+USER_OPTIONS = ("index=off", "metacopy=off", "redirect_dir=nofollow", "userxattr")
 _WHY = "stack the image's layers, read-only, under the container's own writable one"
 
 
@@ -58,7 +61,10 @@ class OverlayLayer(Layer):
 
     __slots__ = ("_opaque", "_whiteouts")
 
-    xattr_escape = (OVERLAY_XATTR, OVERLAY_XATTR + "overlay.")
+    @property
+    def xattr_escape(self) -> tuple[str, str]:
+        """Marks in an archive are not this layer's."""
+        return marks(), marks() + "overlay."
 
     def fill(self) -> None:
         """Only the root's attributes."""
@@ -92,7 +98,7 @@ class OverlayLayer(Layer):
 
     def _hide(self, folder: bytes, path: bytes) -> None:
         """Make ``folder`` opaque, and remove the whiteouts in it, which then hide nothing."""
-        os.setxattr(folder, OVERLAY_XATTR + "opaque", b"y")
+        os.setxattr(folder, marks() + "opaque", b"y")
         self._opaque.add(path)
         inside = path + b"/" if path else b""
         for whiteout in [w for w in self._whiteouts if w.startswith(inside)]:
@@ -190,6 +196,10 @@ class Overlay(LayerFolder):
         return [self.layer_path(c) for c in reversed(chain)] or [os.path.join(folder, "lower")]
 
 
+def _options() -> tuple[str, ...]:
+    return USER_OPTIONS if marks().startswith("user.") else OPTIONS
+
+
 def _escape(path: str) -> str:
     for special in "\\:,":
         path = path.replace(special, "\\" + special)
@@ -198,7 +208,7 @@ def _escape(path: str) -> str:
 
 def _data(folder: str, lowers: list[str]) -> bytes:
     upper, work = (_escape(os.path.join(folder, name)) for name in ("upper", "work"))
-    options = (f"lowerdir={':'.join(lowers)}", f"upperdir={upper}", f"workdir={work}", *OPTIONS)
+    options = (f"lowerdir={':'.join(lowers)}", f"upperdir={upper}", f"workdir={work}", *_options())
     return os.fsencode(",".join(options))
 
 
@@ -234,15 +244,21 @@ def _mount_by_fsconfig(folder: str, lowers: list[str], target: str) -> bool:
 
 def configure(context: int, folder: str, lowers: list[str]) -> None:
     """Give a context of fsopen(2) its layers and have the kernel make the file system."""
-    from minicontainer.linux.mountfd import FSCONFIG_CMD_CREATE, FSCONFIG_SET_STRING, fsconfig
+    from minicontainer.linux.mountfd import (
+        FSCONFIG_CMD_CREATE,
+        FSCONFIG_SET_FLAG,
+        FSCONFIG_SET_STRING,
+        fsconfig,
+    )
 
     for path in lowers:
         fsconfig(context, FSCONFIG_SET_STRING, "lowerdir+", path)
     fsconfig(context, FSCONFIG_SET_STRING, "upperdir", os.path.join(folder, "upper"))
     fsconfig(context, FSCONFIG_SET_STRING, "workdir", os.path.join(folder, "work"))
-    for option in OPTIONS:
-        key, _, value = option.partition("=")
-        fsconfig(context, FSCONFIG_SET_STRING, key, value)
+    for option in _options():
+        key, equals, value = option.partition("=")
+        command = FSCONFIG_SET_STRING if equals else FSCONFIG_SET_FLAG
+        fsconfig(context, command, key, value if equals else None)
     fsconfig(context, FSCONFIG_CMD_CREATE)
 
 

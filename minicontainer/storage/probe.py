@@ -12,7 +12,7 @@ import os
 import stat
 
 from minicontainer.storage import temporary
-from minicontainer.storage.tree import OVERLAY_XATTR, remove_tree
+from minicontainer.storage.tree import marks, remove_tree
 
 _NO_UPPER = ("overlay", "aufs", "nfs", "nfs4", "9p", "ecryptfs", "fuse", "zfs")
 
@@ -34,7 +34,7 @@ def why_not_overlay(root: str) -> str | None:
 def _marks(folder: str) -> str | None:
     try:
         os.mknod(os.path.join(folder, "lower", "whiteout"), stat.S_IFCHR, 0)
-        os.setxattr(os.path.join(folder, "lower"), OVERLAY_XATTR + "opaque", b"y")
+        os.setxattr(os.path.join(folder, "lower"), marks() + "opaque", b"y")
     except OSError as error:
         return f"its marks for deleted files are refused ({error.strerror})"
     return None
@@ -55,6 +55,8 @@ def _overlay(folder: str) -> str | None:
     try:
         for key, value in options:
             mountfd.fsconfig(context, mountfd.FSCONFIG_SET_STRING, key, value)
+        if marks().startswith("user."):
+            mountfd.fsconfig(context, mountfd.FSCONFIG_SET_FLAG, "userxattr")
         mountfd.fsconfig(context, mountfd.FSCONFIG_CMD_CREATE)
     except OSError as error:
         return f"the kernel refuses a trial ({error.strerror})"

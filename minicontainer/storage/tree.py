@@ -15,9 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-OVERLAY_XATTR = "trusted.overlay."
 # Labels of the host's security modules: they describe this host, not the file (as Docker leaves them).
 _HOST_XATTRS = ("security.selinux", "security.ima", "security.evm")
+
+
+_known_marks: list[str] = []
+
+
+def marks() -> str:
+    """The prefix of overlay's own attributes: in a user namespace those that an ordinary user may set
+    (overlayfs.rst, userxattr)."""
+    if not _known_marks:
+        from minicontainer.util.files import read
+
+        own = read("/proc/self/uid_map").split() != [b"0", b"0", b"4294967295"]
+        _known_marks.append("user.overlay." if own else "trusted.overlay.")
+    return _known_marks[0]
 
 
 def remove_tree(path: str | bytes) -> None:
@@ -114,12 +127,13 @@ def xattrs(path: bytes, *, overlay: bool) -> dict[str, bytes]:
             return {}
         raise
     found = {}
+    own = marks() if names and overlay else ""
     for name in sorted(names):
         if name in _HOST_XATTRS:
             continue
         shown = name
-        if overlay and name.startswith(OVERLAY_XATTR):
-            if not name.startswith(OVERLAY_XATTR + "overlay."):
+        if overlay and name.startswith(own):
+            if not name.startswith(own + "overlay."):
                 continue
             shown = name.replace("overlay.", "", 1)
         found[shown] = os.getxattr(path, name, follow_symlinks=False)
