@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 
 from minicontainer import cgroups
-from minicontainer.errors import Conflict
+from minicontainer.errors import Conflict, UsageError
 from minicontainer.libcontainer import state as states
 from minicontainer.libcontainer import sync
 from minicontainer.linux import pidfd, process, signals
@@ -54,13 +54,15 @@ class Container:
         die_with_parent: bool = False,
         preserve_fds: int = 0,
         new_keyring: bool = True,
+        cgroup_optional: bool = False,
     ) -> Container:
         """Make a container of ``bundle``; its program waits for `start`.
 
         ``stdio`` are the program's standard streams, unless it has a terminal: then ``on_console``
         is given the master.  ``prepare`` is called with init's pid once its namespaces exist, and
         works while init mounts.  ``die_with_parent`` kills init when this process ends, however.
-        ``preserve_fds`` descriptors from 3 on go to the program.
+        ``preserve_fds`` descriptors from 3 on go to the program.  ``cgroup_optional``: a user who
+        may not make control groups does without, as long as there are no limits.
         Raises InvalidConfig, Unsupported, Conflict (the id is taken), CommandNotFound,
         CommandNotExecutable, OSError.
         """
@@ -73,6 +75,7 @@ class Container:
         creation.die_with_parent = die_with_parent
         creation.preserve_fds = preserve_fds
         creation.new_keyring = new_keyring
+        creation.cgroup_optional = cgroup_optional
         record, fd, manager = creation.run()
         return cls(root, record, fd, manager)
 
@@ -134,7 +137,7 @@ class Container:
     def wait(self) -> int:
         """How the program ended: its exit code, or 128 + n by signal n.  Only for its creator."""
         code = process.wait(self.record.pid)
-        self._forget_pidfd()
+        self.forget()
         return code
 
     def kill(self, number: int) -> None:
@@ -146,22 +149,63 @@ class Container:
         except ProcessLookupError:
             states.require(self.record.id, "kill", "stopped")
 
+    def kill_all(self, number: int) -> None:
+        """Signal every process of the container; none is left to signal in one that has ended."""
+        for pid in self.cgroup.pids():
+            try:
+                process.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
     def exec(
-        self, config: Process, stdio: tuple[int, int, int] = (0, 1, 2), *, confined: bool = True
+        self,
+        config: Process,
+        stdio: tuple[int, int, int] = (0, 1, 2),
+        *,
+        confined: bool = True,
+        preserve_fds: int = 0,
+        subgroups: list[str] | None = None,
+        ignore_paused: bool = False,
     ) -> Joined:
         """Start one more process in the container; it is a child of this process.
 
-        ``confined``: by the container's own seccomp program, where it has one.
+        ``confined``: by the container's own seccomp program, where it has one.  ``subgroups``: control
+        groups below the container's to be in, ``[CONTROLLER[,CONTROLLER...]:]PATH`` (runc exec
+        --cgroup).  ``ignore_paused``: a frozen container's process starts, and freezes.
         """
-        from minicontainer.libcontainer.exec import join
+        from minicontainer.libcontainer.exec import Exec
 
-        states.require(self.record.id, "exec", self.status())
-        confinement = self._confinement() if confined else None
-        state = self.state() if confinement is not None and confinement.notifies else None
-        return join(
-            self.record.pid, self.pidfd, config, self.cgroup, stdio, confinement, state,
-            shares_mounts=self.record.borrowed is not None,
-        )  # fmt: skip
+        status = self.status()
+        if not (ignore_paused and status == "paused"):
+            states.require(self.record.id, "exec", status)
+        plan = Exec(self.record.pid, self.pidfd, config, self.cgroup)
+        plan.stdio = stdio
+        plan.preserve_fds = preserve_fds
+        plan.shares_mounts = self.record.borrowed is not None
+        plan.subgroups = [folder for text in subgroups or () for folder in self._subgroup(text)]
+        if confined:
+            plan.confinement = self._confinement()
+            if plan.confinement is not None and plan.confinement.notifies:
+                plan.state = self.state()
+        return plan.run()
+
+    def _subgroup(self, text: str) -> list[str]:
+        """The folders of one value of --cgroup.  Raises UsageError."""
+        before, colon, path = text.rpartition(":")
+        path = "/" + path.strip("/")
+        if ".." in path.split("/"):
+            raise UsageError(f"--cgroup {text}: not below the container's group")
+        hierarchies = self.cgroup.hierarchies
+        places = hierarchies.bound if hierarchies.bound else {"": hierarchies.unified or ""}
+        wanted = before.split(",") if colon else [*places]
+        for controller in wanted:
+            if controller not in places:
+                raise UsageError(f"--cgroup {text}: no cgroup v1 hierarchy of {controller!r}")
+        folders = dict.fromkeys(places[controller] + self.cgroup.path + path for controller in wanted)
+        found = [folder for folder in folders if os.path.isdir(folder)]
+        if not found or (colon and len(found) < len(folders)):
+            raise UsageError(f"--cgroup {text}: the container has no such group")
+        return found
 
     def _confinement(self) -> Confinement | None:
         if not os.path.exists(f"{self.folder}/{states.SECCOMP}"):
@@ -197,7 +241,7 @@ class Container:
             from minicontainer.libcontainer.rootfs import give_back
 
             give_back(self.record.borrowed)
-        self._forget_pidfd()
+        self.forget()
         states.remove(self.folder)
         self._run_hooks("poststop", "stopped")
 
@@ -225,7 +269,8 @@ class Container:
             poller.register(self.pidfd, select.POLLIN)
             poller.poll(10_000)
 
-    def _forget_pidfd(self) -> None:
+    def forget(self) -> None:
+        """Close what holds init, which has been waited for."""
         fd, self.pidfd = self.pidfd, -1
         _close(fd)
 

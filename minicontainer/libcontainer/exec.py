@@ -21,7 +21,7 @@ import os
 from minicontainer import errors
 from minicontainer.libcontainer import init, sync, validate
 from minicontainer.libcontainer import process as program
-from minicontainer.linux import credentials, door, mount, namespaces, pidfd, prctl, process, signals
+from minicontainer.linux import control, credentials, door, mount, namespaces, pidfd, prctl, process, signals
 from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
@@ -41,37 +41,108 @@ class Joined:
         self.console = console
 
 
-def join(
-    pid: int,
-    pidfd: int,
-    config: Process,
-    manager: Manager | None,
-    stdio: tuple[int, int, int],
-    confinement: Confinement | None = None,
-    state: State | None = None,
-    *,
-    shares_mounts: bool = False,
-) -> Joined:
-    """Start ``config`` beside init (``pid``, held by ``pidfd``); it is a child of this process.
+class Exec:
+    """The plan of one more process beside init (``pid``, held by ``pidfd``)."""
 
-    ``confinement`` is the container's; ``state`` is for its agent, where it has a listener.
-    ``shares_mounts``: its root is not that of its mount namespace.
-    Raises what the process could not do, as `process.prepare` and execve raise it.
-    """
-    validate.check_process(config)
-    kinds = _differing(pid)
-    ours, theirs = sync.pair()
-    because("a helper joins the container's namespaces; this process stays where it is")
-    helper = process.fork()
-    if helper == 0:
-        ours.close()
-        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_CLOEXEC) if shares_mounts else -1
-        _help(pidfd, root, kinds, config, manager, theirs, stdio, confinement)
-    theirs.close()
-    try:
-        return _await_start(ours, helper, confinement, state)
-    finally:
-        ours.close()
+    def __init__(self, pid: int, pidfd: int, config: Process, manager: Manager | None) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.config = config
+        self.manager = manager
+        self.stdio = (0, 1, 2)
+        self.confinement: Confinement | None = None  # the container's
+        self.state: State | None = None  # for its agent, where it has a listener
+        self.shares_mounts = False  # its root is not that of its mount namespace
+        self.preserve_fds = 0
+        self.subgroups: list[str] = []  # folders of control groups below the container's
+
+    def run(self) -> Joined:
+        """Start the process; it is a child of this one.
+
+        Raises what the process could not do, as `process.prepare` and execve raise it.
+        """
+        validate.check_process(self.config)
+        kinds = _differing(self.pid)
+        ours, theirs = sync.pair()
+        because("a helper joins the container's namespaces; this process stays where it is")
+        helper = process.fork()
+        if helper == 0:
+            ours.close()
+            self._help(kinds, theirs)
+        theirs.close()
+        try:
+            return _await_start(ours, helper, self.confinement, self.state)
+        finally:
+            ours.close()
+
+    def _help(self, kinds: list[str], channel: sync.Channel) -> None:
+        door.i_am("helper")
+        try:
+            root = os.open(f"/proc/{self.pid}/root", os.O_PATH | os.O_CLOEXEC) if self.shares_mounts else -1
+            self._enter_groups()
+            proc = program.hold_proc(self.config)
+            because("from here on, nobody inside the container can trace us or open our files")
+            prctl.set_dumpable(False)
+            flags = 0
+            for kind in kinds:
+                flags |= namespaces.FLAGS[kind]
+            because("join every namespace of the container's init at once")
+            namespaces.setns(self.pidfd, flags)
+            if root >= 0:
+                mount.chdir(root)
+                because("the container's root is a folder of a mount namespace that it shares")
+                mount.chroot(".")
+                os.close(root)
+            program.import_no_more()
+            because("setns moves only future children into a pid namespace: so one more process")
+            child = process.clone_sibling()
+            if child == 0:
+                door.i_am("exec")
+                self._become(channel, proc)
+            channel.send("forked", pid=child)
+        except BaseException as error:
+            channel.send_error(error)
+        os._exit(0)
+
+    def _enter_groups(self) -> None:
+        affinity = self.config.exec_cpu_affinity
+        if affinity is not None:
+            from minicontainer.libcontainer import scheduling
+
+            scheduling.place_before_cgroup(affinity)
+        if self.manager is not None:
+            self.manager.add(0)
+        for folder in self.subgroups:
+            because("a group that the container has made below its own")
+            control.write_control(f"{folder}/cgroup.procs", "0")
+        if affinity is not None:
+            scheduling.place_in_cgroup(affinity)
+
+    def _become(self, channel: sync.Channel, proc: int) -> None:
+        config, confinement = self.config, self.confinement
+        try:
+            signals.reset()
+            credentials.umask(init.UMASK)
+            process.setsid()
+            init.leave_keys()
+            if config.terminal:
+                master = init.open_terminal(config)
+                channel.send("console", fds=(master,))
+                os.close(master)
+            else:
+                for stream, fd in enumerate(self.stdio):
+                    os.dup2(fd, stream)
+            path = program.prepare(config, confinement=confinement, proc=proc)
+            variables = program.environment(config)
+            if confinement is not None and confinement.notifies:
+                from minicontainer.libcontainer import seccomp_listener  # imported by the parent
+
+                seccomp_listener.hand_over(channel, program.confine(confinement))
+                confinement = None
+            program.become_program(config, path, variables, confinement, preserve_fds=self.preserve_fds)
+        except BaseException as error:
+            channel.send_error(error)
+        os._exit(126)
 
 
 def _await_start(
@@ -134,85 +205,3 @@ def _differing(pid: int) -> list[str]:
         if namespaces.supported(kind)
         and os.readlink(namespaces.path(pid, kind)) != os.readlink(namespaces.path("self", kind))
     ]
-
-
-def _help(
-    pidfd: int,
-    root: int,
-    kinds: list[str],
-    config: Process,
-    manager: Manager | None,
-    channel: sync.Channel,
-    stdio: tuple[int, int, int],
-    confinement: Confinement | None,
-) -> None:
-    door.i_am("helper")
-    try:
-        _enter_group(config, manager)
-        proc = program.hold_proc(config)
-        because("from here on, nobody inside the container can trace us or open our files")
-        prctl.set_dumpable(False)
-        flags = 0
-        for kind in kinds:
-            flags |= namespaces.FLAGS[kind]
-        because("join every namespace of the container's init at once")
-        namespaces.setns(pidfd, flags)
-        if root >= 0:
-            mount.chdir(root)
-            because("the container's root is a folder of a mount namespace that it shares")
-            mount.chroot(".")
-            os.close(root)
-        program.import_no_more()
-        because("setns moves only future children into a pid namespace: so one more process")
-        child = process.clone_sibling()
-        if child == 0:
-            door.i_am("exec")
-            _become(config, channel, stdio, confinement, proc)
-        channel.send("forked", pid=child)
-    except BaseException as error:
-        channel.send_error(error)
-    os._exit(0)
-
-
-def _enter_group(config: Process, manager: Manager | None) -> None:
-    affinity = config.exec_cpu_affinity
-    if affinity is not None:
-        from minicontainer.libcontainer import scheduling
-
-        scheduling.place_before_cgroup(affinity)
-    if manager is not None:
-        manager.add(0)
-    if affinity is not None:
-        scheduling.place_in_cgroup(affinity)
-
-
-def _become(
-    config: Process,
-    channel: sync.Channel,
-    stdio: tuple[int, int, int],
-    confinement: Confinement | None,
-    proc: int,
-) -> None:
-    try:
-        signals.reset()
-        credentials.umask(init.UMASK)
-        process.setsid()
-        init.leave_keys()
-        if config.terminal:
-            master = init.open_terminal(config)
-            channel.send("console", fds=(master,))
-            os.close(master)
-        else:
-            for stream, fd in enumerate(stdio):
-                os.dup2(fd, stream)
-        path = program.prepare(config, confinement=confinement, proc=proc)
-        variables = program.environment(config)
-        if confinement is not None and confinement.notifies:
-            from minicontainer.libcontainer import seccomp_listener  # imported by the parent
-
-            seccomp_listener.hand_over(channel, program.confine(confinement))
-            confinement = None
-        program.become_program(config, path, variables, confinement)
-    except BaseException as error:
-        channel.send_error(error)
-    os._exit(126)

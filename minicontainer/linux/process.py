@@ -175,6 +175,20 @@ def wait(pid: int) -> int:
 
 
 @step(
+    "waitpid(2)",
+    why="learn whether the process has ended, and how",
+    shell=lambda a: f"kill -0 {a['pid']} || wait {a['pid']}",
+)
+def ended(pid: int) -> int | None:
+    """As `wait`, for a child that has ended; None for one that runs.  Other children are left alone."""
+    found, status = os.waitpid(pid, os.WNOHANG)
+    if found == 0:
+        return None
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+@step(
     "close_range(2)",
     why="nothing that was open in our process stays open in the container's program",
     shell=lambda a: f'for fd in $(ls /proc/self/fd); do [ $fd -lt {a["first"]} ] || eval "exec $fd>&-"; done',

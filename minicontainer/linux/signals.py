@@ -3,6 +3,8 @@ takes a third of Python's start, and this runs with every container."""
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
@@ -49,3 +51,30 @@ def wait_info(numbers: Iterable[int]) -> tuple[int, int]:
     """(number, sender's pid) of the next of these signals, which must be blocked (sigwaitinfo(2))."""
     found = _signal.sigwaitinfo(numbers)
     return found.si_signo, found.si_pid
+
+
+class Descriptor:
+    """Signals as bytes that a descriptor gives, each the signal's number (signal.set_wakeup_fd)."""
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self.numbers = list(numbers)
+        self.fd = self.writer = -1
+
+    def __enter__(self) -> Descriptor:
+        self.fd, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        _signal.set_wakeup_fd(self.writer, warn_on_full_buffer=False)
+        for number in self.numbers:
+            _signal.signal(number, lambda *_: None)
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, self.numbers)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _signal.set_wakeup_fd(-1)
+        for number in self.numbers:
+            _signal.signal(number, _signal.SIG_DFL)
+        os.close(self.fd)
+        os.close(self.writer)
+
+    def read(self) -> list[int]:
+        """The signals that have come."""
+        return list(os.read(self.fd, 4096))
