@@ -195,6 +195,10 @@ class Creation:
     def _admit(self, pid: int) -> None:
         """What only the parent can do for the new process."""
         self._map_ids(pid)
+        if self.linux.net_devices:
+            from minicontainer.libcontainer import netdevices
+
+            netdevices.move(self.linux, pid)
         assert self.spec.process is not None
         if self.spec.process.oom_score_adj is not None:
             with field("process.oomScoreAdj"):
@@ -262,9 +266,9 @@ class Creation:
         # What they have set up, those for the end take down, even if no program ever ran.
         stopped = states.describe(record, "stopped")
         self.undo.insert(0, lambda: hooks.run_all(asked, "poststop", stopped, self.bundle))
-        creating = states.describe(record, "creating")
-        for kind in ("prestart", "create_runtime"):
-            hooks.run(asked, kind, creating, self.bundle)
+        # Before 1.0.2 prestart hooks were a part of start, and those who still write some expect so.
+        for kind, status in (("prestart", "created"), ("create_runtime", "creating")):
+            hooks.run(asked, kind, states.describe(record, status), self.bundle)
 
     def _borrow(self) -> str | None:
         """Record.borrowed."""

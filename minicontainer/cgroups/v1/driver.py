@@ -183,6 +183,14 @@ class V1Manager:
             from minicontainer.cgroups.v1 import hugetlb
 
             found += hugetlb.settings(resources.hugepage_limits)
+        if resources.network:
+            from minicontainer.cgroups.v1 import network
+
+            found += network.settings(resources.network)
+        if resources.rdma:
+            from minicontainer.cgroups import rdma
+
+            found += rdma.settings(resources.rdma)
         for file in resources.unified:
             raise refuse(f"unified {file}", "that is a file of cgroup v2, and limits are cgroup v1's here")
         return found

@@ -173,6 +173,12 @@ class V2Manager:
             from minicontainer.cgroups.v2 import hugetlb
 
             found += hugetlb.settings(resources.hugepage_limits)
+        if resources.network and (resources.network.class_id or resources.network.priorities):
+            raise refuse("network", "the net_cls and net_prio controllers exist in cgroup v1 only")
+        if resources.rdma:
+            from minicontainer.cgroups import rdma
+
+            found += rdma.settings(resources.rdma)
         if resources.unified:
             from minicontainer.cgroups.v2 import unified
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 SOMEBODY = 4194304 + 1000
 
-V1_HIERARCHIES = ("cpu,cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb")
+V1_HIERARCHIES = ("cpu,cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb",
+                  "net_cls,net_prio")  # fmt: skip
 V1_COMMON = {"cgroup.procs": "", "tasks": ""}
 V1 = {
     "cpu": {
@@ -52,6 +53,8 @@ V1 = {
     },
     "pids": {"pids.max": "max", "pids.current": "2", "pids.events": "max 5"},
     "hugetlb": {"hugetlb.2MB.limit_in_bytes": "-1", "hugetlb.2MB.rsvd.limit_in_bytes": "-1"},
+    "net_cls": {"net_cls.classid": "0"},
+    "net_prio": {"net_prio.ifpriomap": "lo 0\neth0 0"},
 }  # fmt: skip
 
 V2_CONTROLLERS = "cpuset cpu io memory hugetlb pids"

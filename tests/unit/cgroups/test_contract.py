@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from minicontainer.cgroups import manager
+from minicontainer.cgroups import manager, rdma
 from minicontainer.errors import Conflict, InvalidConfig, Unsupported
 from minicontainer.linux import door
 from minicontainer.linux.control import make_group
@@ -15,8 +15,11 @@ from minicontainer.oci.runtime import (
     CPU,
     BlockIO,
     HugepageLimit,
+    InterfacePriority,
     Memory,
+    Network,
     Pids,
+    Rdma,
     Resources,
     ThrottleDevice,
     WeightDevice,
@@ -301,6 +304,7 @@ def test_v1_files(v1: FakeKernel) -> None:
             pids=Pids(limit=-1),
             block_io=BlockIO(weight=10, weight_device=weights, throttle_write_iops_device=throttles),
             hugepage_limits=[HugepageLimit("2MB", 5)],
+            network=Network(class_id=255, priorities=[InterfacePriority(name="lo", priority=10)]),
         ),
     )
     assert {path: v1.value(path.replace("@", PATH)) for path in V1_EXPECTED} == V1_EXPECTED
@@ -325,6 +329,8 @@ V1_EXPECTED = {
     "blkio@/blkio.throttle.write_iops_device": "8:0 1000",
     "hugetlb@/hugetlb.2MB.limit_in_bytes": "5",
     "hugetlb@/hugetlb.2MB.rsvd.limit_in_bytes": "5",
+    "net_cls,net_prio@/net_cls.classid": "255",
+    "net_cls,net_prio@/net_prio.ifpriomap": "lo 10",
 }
 
 
@@ -407,6 +413,17 @@ V2_EXPECTED = {
     "hugetlb.2MB.max": "5",
     "hugetlb.2MB.rsvd.max": "5",
 }
+
+
+def test_v2_has_no_network_controllers(v2: FakeKernel) -> None:
+    with pytest.raises(Unsupported, match=r"network cannot be enforced: .*cgroup v1 only"):
+        made(v2, Resources(network=Network(class_id=1)))
+
+
+def test_rdma_limits_name_what_they_limit() -> None:
+    limits = {"mlx4_0": Rdma(hca_handles=2, hca_objects=2000), "mlx5_0": Rdma(hca_objects=0), "none": Rdma()}
+    values = [setting.value for setting in rdma.settings(limits)]
+    assert values == ["mlx4_0 hca_handle=2 hca_object=2000", "mlx5_0 hca_object=0"]
 
 
 def test_v2_hands_down_what_is_needed_and_nothing_twice(v2: FakeKernel) -> None:
