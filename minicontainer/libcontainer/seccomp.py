@@ -40,7 +40,7 @@ CACHE_ENTRIES = 64
 # A binary tree gains nothing for so few calls, and of none libseccomp up to 2.5.4 makes a wrong one.
 FEW = 32
 
-EPERM, ENOSYS, MAX_ERRNO = 1, 38, 4095
+EPERM, EDOM, ENOSYS, MAX_ERRNO = 1, 33, 38, 4095
 NOTIFY = "SCMP_ACT_NOTIFY"
 ACTIONS = {
     "SCMP_ACT_KILL": libseccomp.SCMP_ACT_KILL_THREAD,
@@ -278,8 +278,7 @@ def compile_profile(profile: Seccomp) -> bytes:
     tokens = _architectures(profile)
     building = libseccomp.Filter(default)
     try:
-        for token in tokens[1:]:
-            building.add_architecture(token)
+        _add_architectures(building, tokens[1:])
         if sum(len(call.names) for call in profile.syscalls) > FEW:
             building.optimize(2)
         for index, call in enumerate(profile.syscalls):
@@ -295,6 +294,17 @@ def compile_profile(profile: Seccomp) -> bytes:
             f"{length} instructions are more than the kernel takes ({seccomp.MAX_INSTRUCTIONS})"
         )
     return program
+
+
+def _add_architectures(building: libseccomp.Filter, tokens: list[int]) -> None:
+    with field("linux.seccomp.architectures"):
+        for token in tokens:
+            try:
+                building.add_architecture(token)
+            except OSError as error:
+                if error.errno != EDOM:
+                    raise
+                raise InvalidConfig("not all have this machine's byte order") from None
 
 
 def _architectures(profile: Seccomp) -> list[int]:

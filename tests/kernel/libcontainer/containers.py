@@ -144,7 +144,8 @@ class Holdings:
             # Only of this test's folder: others may mount elsewhere meanwhile.
             self.mounts = [line for line in table if os.path.dirname(root) in line]
         self.groups = [group for group in _groups() if os.path.basename(group).startswith(prefix)]
-        self.states = os.listdir(root)
+        # The runtime's own, as the programs it compiled, begin with a dot.
+        self.states = [name for name in os.listdir(root) if not name.startswith(".")]
         self.namespaces = {name: os.readlink(f"/proc/self/ns/{name}") for name in os.listdir("/proc/self/ns")}
 
     def beyond(self, before: Holdings) -> list[str]:
