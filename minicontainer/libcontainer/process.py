@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from minicontainer.oci.runtime import Capabilities, Linux, Process
 
 SYS_ADMIN = capabilities.mask(["CAP_SYS_ADMIN"])
+SETGID = capabilities.mask(["CAP_SETGID"])
 MOST_INTERPRETERS = 6  # the kernel follows five (execve(2), Interpreter scripts)
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -161,8 +162,7 @@ def _become(config: Process, *, keep: bool) -> None:
     user = config.user
     if keep and user.uid != 0:
         prctl.set_keepcaps(True)
-    if _may_setgroups():
-        credentials.setgroups(user.additional_gids)
+    _leave_groups(user.additional_gids)
     with field("process.user.gid"):
         credentials.setresgid(user.gid)
     with field("process.user.uid"):
@@ -171,13 +171,17 @@ def _become(config: Process, *, keep: bool) -> None:
         credentials.umask(user.umask)
 
 
-def _may_setgroups() -> bool:
-    # user_namespaces(7): refused for good where an unprivileged parent wrote the gid map.
+def _leave_groups(additional_gids: list[int]) -> None:
+    """The caller's groups are left for the container's.
+
+    user_namespaces(7): refused for good where an unprivileged parent wrote the gid map.  That is told
+    by the capability, not by /proc/self/setgroups, which a container could have written itself.
+    """
     try:
-        with open("/proc/self/setgroups") as file:
-            return file.read().strip() == "allow"
-    except FileNotFoundError:
-        return True
+        credentials.setgroups(additional_gids)
+    except PermissionError:
+        if not capabilities.current()["effective"] & SETGID:
+            raise
 
 
 def _enter(cwd: str) -> None:

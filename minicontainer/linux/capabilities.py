@@ -8,12 +8,16 @@ PERFMON, BPF and CHECKPOINT_RESTORE since 5.8 and 5.9); the ambient set goes by 
 from __future__ import annotations
 
 import ctypes
-import os
+import errno
 
 import _prctl
 
 from minicontainer.linux import libc
 from minicontainer.linux.door import step
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NAMES = (
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL",
@@ -28,6 +32,7 @@ NAMES = (
 NUMBERS = {name: value for value, name in enumerate(NAMES)}
 
 PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_IS_SET = 1
 PR_CAP_AMBIENT_RAISE = 2
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 _VERSION_3 = 0x20080522
@@ -83,16 +88,34 @@ def _clauses(effective: int, permitted: int, inheritable: int) -> str:
 
 
 def current() -> dict[str, int]:
-    """This process's sets as bits: inheritable, permitted, effective, bounding, ambient."""
-    keys = {"CapInh": "inheritable", "CapPrm": "permitted", "CapEff": "effective"}
-    keys |= {"CapBnd": "bounding", "CapAmb": "ambient"}
-    fd = os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        lines = os.read(fd, 1 << 16).decode().splitlines()
-    finally:
-        os.close(fd)
-    rows = (line.partition(":") for line in lines)
-    return {keys[key]: int(value, 16) for key, _, value in rows if key in keys}
+    """This process's sets as bits: inheritable, permitted, effective, bounding, ambient.
+
+    Asked of the kernel and not of /proc, where a container may have put what it likes: a bounding set
+    that looks empty is one that nobody would cut.
+    """
+    header = _Header(_VERSION_3, 0)
+    data = (_Data * 2)()
+    libc.syscall(libc.number("capget"), ctypes.byref(header), ctypes.byref(data))
+    found = {name: getattr(data[0], name) | getattr(data[1], name) << 32 for name, _ in _Data._fields_}
+    found["bounding"] = _asked(lambda number: _prctl.prctl(_prctl.PR_CAPBSET_READ, number))
+    # The ambient set is never more than the inheritable one.
+    found["ambient"] = found["inheritable"] and _asked(
+        lambda number: libc.check(_ambient(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, number, 0, 0))
+    )
+    return found
+
+
+def _asked(holds: Callable[[int], int]) -> int:
+    """The bits for which ``holds`` is true, up to the newest capability that this kernel knows."""
+    bits = 0
+    for number in range(len(NAMES)):
+        try:
+            bits |= bool(holds(number)) << number
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            break
+    return bits
 
 
 @step(

@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import pytest
+
     from minicontainer.linux.door import Call
 
 FOUND = "/found"  # in the container's root: what the attacker got
@@ -69,6 +71,18 @@ def listening(listener: At) -> Iterator[None]:
 def at(name: str, act: Callable[[], None], who: str = "init", place: str | None = None):  # type: ignore[no-untyped-def]
     """``with at("mount", exchange, place="/vol/data"):`` acts before that step."""
     return listening(At(name, lambda call: act(), who, place))
+
+
+def switch_off(monkeypatch: pytest.MonkeyPatch, name: str, instead: object) -> None:
+    """Put ``instead`` in the place of a function of libcontainer, in whichever file it is."""
+    import sys
+
+    found = [
+        m for n, m in sys.modules.items() if n.startswith("minicontainer.libcontainer.") and name in vars(m)
+    ]
+    assert found, f"{name} is gone: what protects now?"
+    for module in found:
+        monkeypatch.setattr(module, name, instead)
 
 
 def note(text: str) -> None:
