@@ -35,6 +35,11 @@ _CHRT = {
 }  # fmt: skip
 
 
+def _policy(value: int) -> str:
+    # The flags' names begin with the same word, and their numbers are the same.
+    return f"SCHED_{_CHRT[value][2:].upper()}" if value in _CHRT else str(value)
+
+
 class _SchedAttr(ctypes.Structure):
     """struct sched_attr (linux/sched/types.h, SCHED_ATTR_SIZE_VER1: Linux 5.3)."""
 
@@ -56,7 +61,7 @@ class _SchedAttr(ctypes.Structure):
     "sched_setattr(2)",
     why="how this process competes for processors with others",
     shell=lambda a: f"chrt {_CHRT.get(a['policy'], a['policy'])} -p {a['priority']} $$",
-    show={"policy": constant("SCHED_", __name__), "flags": flags("SCHED_FLAG_", __name__)},
+    show={"policy": lambda value: _policy(value), "flags": flags("SCHED_FLAG_", __name__)},
 )
 def sched_setattr(
     policy: int,

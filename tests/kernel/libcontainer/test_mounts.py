@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from minicontainer.errors import InvalidConfig, Unsupported
+from minicontainer.errors import InvalidConfig
 from minicontainer.linux import mount as m
 from tests.kernel.libcontainer.containers import wait_until
 from tests.kernel.linux.child import in_child, mounted, own_mounts
@@ -84,13 +84,6 @@ def test_unknown_data_is_refused_with_the_mount_s_place(containers: Containers, 
         containers.create(bundle)
     assert caught.value.context == "mounts[6] (/mnt)"  # type: ignore[attr-defined]
     assert caught.value.step["args"]["data"] == "nonsense=1"  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("option", ["idmap", "ridmap", "tmpcopyup"])
-def test_options_for_later_are_refused_by_name(containers: Containers, bundle: Bundle, option: str) -> None:
-    bundle.mount("/mnt", "tmpfs", "tmpfs", option)
-    with pytest.raises(Unsupported, match=f"mount option '{option}'"):
-        containers.create(bundle)
 
 
 @pytest.mark.parametrize("option", ["rro", "rnosuid", "rnodev", "rnoexec", "rnoatime", "rnosymfollow"])
