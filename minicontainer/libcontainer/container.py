@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.exec import Joined
     from minicontainer.libcontainer.seccomp import Confinement
-    from minicontainer.oci.runtime import Process
+    from minicontainer.oci.runtime import Process, Resources
 
 
 class Container:
@@ -54,15 +54,13 @@ class Container:
         die_with_parent: bool = False,
         preserve_fds: int = 0,
         new_keyring: bool = True,
-        cgroup_optional: bool = False,
     ) -> Container:
         """Make a container of ``bundle``; its program waits for `start`.
 
         ``stdio`` are the program's standard streams, unless it has a terminal: then ``on_console``
         is given the master.  ``prepare`` is called with init's pid once its namespaces exist, and
         works while init mounts.  ``die_with_parent`` kills init when this process ends, however.
-        ``preserve_fds`` descriptors from 3 on go to the program.  ``cgroup_optional``: a user who
-        may not make control groups does without, as long as there are no limits.
+        ``preserve_fds`` descriptors from 3 on go to the program.
         Raises InvalidConfig, Unsupported, Conflict (the id is taken), CommandNotFound,
         CommandNotExecutable, OSError.
         """
@@ -75,7 +73,6 @@ class Container:
         creation.die_with_parent = die_with_parent
         creation.preserve_fds = preserve_fds
         creation.new_keyring = new_keyring
-        creation.cgroup_optional = cgroup_optional
         record, fd, manager = creation.run()
         return cls(root, record, fd, manager)
 
@@ -223,6 +220,12 @@ class Container:
         """Thaw it."""
         states.require(self.record.id, "resume", self.status())
         self.cgroup.thaw()
+
+    def update(self, resources: Resources) -> None:
+        """Give it other limits.  Raises Unsupported, InvalidConfig, Conflict (it has stopped), OSError."""
+        states.require(self.record.id, "update", self.status())
+        self.cgroup.check(resources)
+        self.cgroup.apply(resources)
 
     def delete(self, *, force: bool = False) -> None:
         """Remove what is left of a stopped container; ``force`` kills a running one first."""

@@ -38,6 +38,8 @@ START_SOCKET = "start.sock"
 ALLOWED = {
     "start": ("created",),
     "exec": ("created", "running"),
+    "events": ("created", "running", "paused"),
+    "update": ("created", "running", "paused"),
     "pause": ("running", "created"),
     "resume": ("paused",),
     "kill": ("created", "running", "paused"),

@@ -55,8 +55,6 @@ def make(context: Context, *, detached: bool, on_console: Callable[[int], None] 
         on_console=on_console,
         preserve_fds=preserved(flags["preserve_fds"]),
         new_keyring=not flags["no_new_keyring"],
-        cgroup_optional=context.options["rootless"] == "true"
-        or (context.options["rootless"] == "auto" and os.geteuid() != 0),
     )
     if flags["pid_file"]:
         try:
@@ -70,11 +68,8 @@ def make(context: Context, *, detached: bool, on_console: Callable[[int], None] 
 def refuse_systemd(context: Context) -> None:
     """Raises UsageError for --systemd-cgroup, runc's way where there is no systemd."""
     if context.options["systemd_cgroup"]:
-        why = (
-            "is not supported"
-            if os.path.isdir("/run/systemd/system")
-            else "passed, but systemd is not running"
-        )
+        runs = os.path.isdir("/run/systemd/system")
+        why = "is not supported" if runs else "passed, but systemd is not running"
         raise UsageError(f"--systemd-cgroup {why}: use cgroupfs")
 
 
