@@ -49,7 +49,6 @@ def _copy_folder(source: int, target: int) -> None:
             os.mknod(name, status.st_mode, status.st_rdev, dir_fd=target)
             os.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
             os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=target)
-    _describe(source, target)
 
 
 def _enter(source: int, target: int, name: str) -> None:
