@@ -117,6 +117,17 @@ def _control_groups() -> str:
     return "" if writable else "no writable control group"
 
 
+def _cgroup_v1() -> str:
+    def attempt(folder: str) -> None:
+        namespaces.unshare(namespaces.FLAGS["mount"])
+        mount.mount("none", "/", None, mount.MS_REC | mount.MS_PRIVATE, None)
+        mount.mount("none", folder, "cgroup", 0, f"none,name=probe{os.getpid()}")
+
+    with tempfile.TemporaryDirectory() as folder:
+        refused = in_child(lambda: attempt(folder))
+    return f"no hierarchy of cgroup v1 can be made: {refused}" if refused else ""
+
+
 def _command(name: str) -> str:
     path = f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
     return "" if shutil.which(name, path=path) else f"{name} is not installed"
@@ -156,6 +167,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "overlay": _overlay,
     "nat": _nat,
     "control groups": _control_groups,
+    "cgroup v1": _cgroup_v1,
 }
 
 

@@ -30,6 +30,7 @@ EXEMPT: dict[tuple[str, str], str] = {
 READERS: dict[tuple[str, str], str] = {
     ("linux/bpf.py", "prog_get_fd_by_id"): "opens what is there already",
     ("linux/bpf.py", "prog_query"): "asks",
+    ("linux/capabilities.py", "current"): "asks",
     ("linux/limits.py", "getrlimit"): "asks",
     ("linux/openat2.py", "openat2"): "opens a file, as open(2) does",
     ("linux/procfs.py", "is_procfs"): "fstatfs(2) only asks",
