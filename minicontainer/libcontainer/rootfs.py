@@ -202,6 +202,8 @@ class Rootfs:
         if self.hooked:
             because("hold the host's tree, for hooks")
             self.host = fd.open_tree(fd.AT_FDCWD, "/", COPY | fd.AT_RECURSIVE)
+            because("a copy of a shared mount is shared with it, and pivot_root refuses such a place")
+            fd.mount_setattr(self.host, "", fd.AT_EMPTY_PATH | fd.AT_RECURSIVE, propagation=m.MS_PRIVATE)
         if self.settings:
             from minicontainer.linux import procfs
 
