@@ -3,6 +3,8 @@
     run          runs the bundle and gives what it wrote
     runtime      the runtime, for the tests that need its single operations
     bundle       a busybox bundle to change
+    sleeper      the bundle, of a program that writes /ran and sleeps
+    running      the id of a container of it that runs
 
 A reference that passes a case proves the case; one that cannot run here at all is left out, with
 its own reason.
@@ -20,14 +22,14 @@ import pytest
 
 from tests import needs
 from tests.bundles import Bundle
-from tests.conformance.runtimes import Refused, make
+from tests.conformance.runtimes import Refused, Runtime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.conformance.runtimes import Outcome, Runtime
+    from tests.conformance.runtimes import Outcome
 
 NAMES = ("runc", "crun", "minicontainer")
 _number = itertools.count()
@@ -47,7 +49,7 @@ def why_not(name: str, root: str) -> str:
         bundle = Bundle(f"{folder}/bundle", root)
         bundle.change({"linux.cgroupsPath": f"/{new_id()}"})
         bundle.program("/bin/echo", "hello")
-        found = make(name, f"{folder}/state").run(bundle, new_id())
+        found = Runtime(name, f"{folder}/state").run(bundle, new_id())
     return "" if found.out == "hello\n" else f"{name} cannot run a container here: {found.err.strip()}"
 
 
@@ -56,7 +58,7 @@ def runtime(request: pytest.FixtureRequest, busybox_root: Path, tmp_path: Path) 
     """One of the three."""
     if reason := why_not(request.param, str(busybox_root)):
         pytest.skip(reason)
-    made = make(request.param, str(tmp_path / "state"))
+    made = Runtime(request.param, str(tmp_path / "state"))
     yield made
     if os.path.isdir(made.root):
         for name in os.listdir(made.root):
@@ -64,7 +66,6 @@ def runtime(request: pytest.FixtureRequest, busybox_root: Path, tmp_path: Path) 
                 made.order("delete", name, "--force")
             except Refused:
                 shutil.rmtree(os.path.join(made.root, name), ignore_errors=True)
-    made.close()
 
 
 @pytest.fixture
@@ -85,3 +86,19 @@ def run(runtime: Runtime, bundle: Bundle) -> Callable[..., Outcome]:
         return runtime.run(bundle, new_id())
 
     return run_script
+
+
+@pytest.fixture
+def sleeper(bundle: Bundle) -> Bundle:
+    """A bundle whose program says on disk that it runs, and sleeps."""
+    bundle.script("echo > /ran; exec sleep 1000")
+    return bundle
+
+
+@pytest.fixture
+def running(runtime: Runtime, sleeper: Bundle) -> str:
+    """A container that runs: its id."""
+    name = new_id()
+    runtime.create(sleeper, name)
+    runtime.order("start", name)
+    return name

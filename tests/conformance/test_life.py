@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from tests.conformance.runtimes import Runtime
 
 
-@pytest.fixture
-def sleeper(bundle: Bundle) -> Bundle:
-    """A bundle whose program says on disk that it runs, and sleeps."""
-    bundle.script("echo > /ran; exec sleep 1000")
-    return bundle
-
-
 def test_create_start_kill_delete(runtime: Runtime, sleeper: Bundle) -> None:
     name = new_id()
     runtime.create(sleeper, name)
@@ -103,15 +96,6 @@ def test_delete_by_force(runtime: Runtime, sleeper: Bundle, status: str) -> None
 
 def process(*words: str, **more: Any) -> dict[str, Any]:
     return {"cwd": "/", "args": list(words), "env": [PATH], "user": {"uid": 0, "gid": 0}, **more}
-
-
-@pytest.fixture
-def running(runtime: Runtime, sleeper: Bundle) -> str:
-    """A container that runs: its id."""
-    name = new_id()
-    runtime.create(sleeper, name)
-    runtime.order("start", name)
-    return name
 
 
 def test_exec_is_inside(runtime: Runtime, running: str, bundle: Bundle) -> None:
