@@ -119,10 +119,10 @@ def _subordinate(uid: int) -> list[tuple[str, int, int]]:
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
-        name = ""
+        return []  # newuidmap serves users that have a name
     found = []
     for helper, path in zip(HELPERS, (SUBUID, SUBGID), strict=True):
-        ranges = (subordinate(path, name) if name else []) or subordinate(path, str(uid))
+        ranges = subordinate(path, name) or subordinate(path, str(uid))
         program = shutil.which(helper)
         if not ranges or program is None:
             return []
