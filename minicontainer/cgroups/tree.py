@@ -6,6 +6,7 @@ import errno
 import os
 import time
 
+from minicontainer.cgroups import PARENT
 from minicontainer.linux.control import make_group, remove_group
 from minicontainer.linux.door import because
 from minicontainer.util import files
@@ -111,6 +112,13 @@ def remove(folder: str) -> None:
                 pause = min(2 * pause, 0.05)
                 continue
             break
+
+
+def remove_parents(mount: str, path: str) -> None:
+    """The groups between PARENT and ``path``, and PARENT, where ``path`` was the last in them."""
+    while path.startswith(PARENT + "/"):
+        path = os.path.dirname(path)
+        remove_if_empty(mount + path)
 
 
 def remove_if_empty(folder: str) -> None:

@@ -5,8 +5,8 @@
     /sys/fs/cgroup/freezer/minicontainer/<id>     always: kill, freeze, the list of processes
     /sys/fs/cgroup/memory/minicontainer/<id>      ┐
     /sys/fs/cgroup/cpuacct/minicontainer/<id>     ├ always, where bound: statistics
-    /sys/fs/cgroup/pids/minicontainer/<id>        ┘
-    /sys/fs/cgroup/{cpu,cpuset,blkio,devices,hugetlb}/...   when a limit needs it, or all devices are
+    /sys/fs/cgroup/{pids,blkio}/minicontainer/<id> ┘
+    /sys/fs/cgroup/{cpu,cpuset,devices,hugetlb}/...   when a limit needs it, or all devices are
                                                   allowed: a privileged container limits its own here
     /sys/fs/cgroup/{systemd,unified}/...          when systemd runs: it ends what is left in the
                                                   caller's unit when that stops
@@ -39,7 +39,10 @@ if TYPE_CHECKING:
     from minicontainer.oci.runtime import Resources
 
 # The freezer first: whoever dies half-way has left nothing running that kill() would not find.
-ALWAYS = ("freezer", "memory", "cpuacct", "pids")
+# What engines count by themselves is found through /proc/PID/cgroup: without a group of its own, a
+# container would be told to have done the whole host's input and output.  (Not cpu: its groups forbid
+# realtime scheduling until some of that is given to them.)
+ALWAYS = ("freezer", "memory", "cpuacct", "pids", "blkio")
 SYSTEMD = "/run/systemd/system"
 
 
@@ -159,7 +162,7 @@ class V1Manager:
         if self.path.startswith(PARENT + "/"):
             for mount in reversed(self._all_mounts()):
                 # Also where the group is gone: whoever removed it may have been killed before this.
-                tree.remove_if_empty(mount + PARENT)
+                tree.remove_parents(mount, self.path)
 
     def _settings(self, resources: Resources) -> list[Setting]:
         found: list[Setting] = []

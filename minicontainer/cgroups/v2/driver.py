@@ -22,7 +22,7 @@ import os
 import time
 from contextlib import suppress
 
-from minicontainer.cgroups import PARENT, devices, tree
+from minicontainer.cgroups import devices, tree
 from minicontainer.cgroups.setting import check_present, refuse, write
 from minicontainer.cgroups.v2 import nesting
 from minicontainer.errors import Conflict
@@ -148,8 +148,7 @@ class V2Manager:
 
     def delete(self) -> None:
         tree.remove(self.folder)
-        if self.path.startswith(PARENT + "/"):
-            tree.remove_if_empty(self.root + PARENT)
+        tree.remove_parents(self.root, self.path)
 
     def _settings(self, resources: Resources) -> list[Setting]:
         found: list[Setting] = []

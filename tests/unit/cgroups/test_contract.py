@@ -95,6 +95,17 @@ def test_nothing_is_left_after_delete(kernel: FakeKernel, resources: Resources) 
     group.delete()
 
 
+def test_a_relative_path_leaves_no_empty_groups(kernel: FakeKernel) -> None:
+    before = kernel.groups()
+    group, other = made(kernel, path="pod/one/container"), made(kernel, path="pod/two")
+    group.delete()
+    assert not any(path.endswith("/pod/one") for path in kernel.groups())
+    assert other.pids() == []
+    assert any(path.endswith("/pod/two") for path in kernel.groups())
+    other.delete()
+    assert kernel.groups() == before
+
+
 def test_the_parent_stays_while_a_container_needs_it(kernel: FakeKernel) -> None:
     first, second = made(kernel), made(kernel, path="/minicontainer/two")
     first.delete()
