@@ -105,7 +105,14 @@ class Creation:
         self.opened += [ours.close, theirs.close, listener.close]
         joins = self._open_namespaces()
         init = Init(
-            self.id, self.spec, self.bundle, theirs, listener, self.stdio, _cgroup_mounts(manager), joins
+            self.id,
+            self.spec,
+            self.bundle,
+            theirs,
+            listener,
+            self.stdio,
+            _cgroup_mounts(manager, self.linux),
+            joins,
         )
         self.opened.append(init.rootfs.drop)
         init.rootfs.map_owners()
@@ -153,11 +160,16 @@ class Creation:
         flags = 0
         for kind in new:
             flags |= namespaces.FLAGS[kind]
-        init.joins = [join for join in init.joins if join[0] != "pid"]
         new_time = any(n.type == "time" and not n.path for n in self.linux.namespaces)
         group = manager.clone_fd()
         init.cgroup = None if group is not None else manager
         try:
+            if any(kind == "user" for kind, _ in init.joins):
+                from minicontainer.libcontainer import guest
+
+                pid_namespace = []
+                return guest.clone(init, ours, flags, group)
+            init.joins = [join for join in init.joins if join[0] != "pid"]
             if pid_namespace:
                 because("the process made next is born in that pid namespace")
                 namespaces.setns(pid_namespace[0], process.CLONE_NEWPID)
@@ -198,7 +210,10 @@ class Creation:
         if self.linux.net_devices:
             from minicontainer.libcontainer import netdevices
 
-            netdevices.move(self.linux, pid)
+            interfaces = netdevices.Interfaces(self.linux, pid)
+            self.opened.append(interfaces.close)
+            self.undo.append(interfaces.give_back)
+            interfaces.move()
         assert self.spec.process is not None
         if self.spec.process.oom_score_adj is not None:
             with field("process.oomScoreAdj"):
@@ -334,17 +349,24 @@ def _death(pid: int, resources: Resources) -> str:
     return f"the container's init (pid {pid}) was killed before it was ready{hint}"
 
 
-def _cgroup_mounts(manager: Manager) -> list[CgroupMount]:
-    """What a mount of type cgroup shows: every hierarchy that the container has a group in."""
+def _cgroup_mounts(manager: Manager, linux: Linux) -> list[CgroupMount]:
+    """What a mount of type cgroup shows: every hierarchy that the container has a group in.
+
+    Of a v1 hierarchy without a cgroup namespace, that group alone, as runc and crun do: programs look
+    for their limits at its top.
+    """
     host = manager.hierarchies
     if host.version == "v2":
         return [CgroupMount("cgroup2", "cgroup2", "")]
+    whole = any(namespace.type == "cgroup" for namespace in linux.namespaces)
     folders: dict[str, list[str]] = {}
     for controller, folder in host.bound.items():
         if os.path.isdir(folder + manager.path):
             folders.setdefault(folder, []).append(controller)
     return [
-        CgroupMount(os.path.basename(folder), "cgroup", ",".join(controllers))
+        CgroupMount(
+            os.path.basename(folder), "cgroup", ",".join(controllers), "" if whole else folder + manager.path
+        )
         for folder, controllers in folders.items()
     ]
 

@@ -14,6 +14,7 @@ When the container's namespace ends, the kernel gives physical interfaces back, 
 
 from __future__ import annotations
 
+import errno
 import os
 
 from minicontainer.libcontainer.rootfs import field
@@ -24,40 +25,61 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
 
-    from minicontainer.oci.runtime import Linux, NetDevice
+    from minicontainer.oci.runtime import Linux
 
 
-def move(linux: Linux, pid: int) -> None:
-    """Move linux.netDevices to the network namespace of a container, whose init is ``pid``.
+class Interfaces:
+    """linux.netDevices of a container whose init is ``pid``, with what it takes to give them back."""
 
-    OSError ENODEV, with nothing moved, where one is missing; EEXIST where the name is taken there.
-    """
-    joined = next((n.path for n in linux.namespaces if n.type == "network"), None)
-    namespace = os.open(joined or namespaces.path(pid, "network"), os.O_RDONLY | os.O_CLOEXEC)
-    here = rtnetlink.connect()
-    try:
-        there = _inside(namespace)
+    __slots__ = ("devices", "here", "kept", "moved", "namespace", "there")
+
+    def __init__(self, linux: Linux, pid: int) -> None:
+        joined = next((n.path for n in linux.namespaces if n.type == "network"), None)
+        self.devices = {name: device.name or name for name, device in linux.net_devices.items()}
+        self.namespace = os.open(joined or namespaces.path(pid, "network"), os.O_RDONLY | os.O_CLOEXEC)
+        self.here = rtnetlink.connect()
+        self.there = _inside(self.namespace)
+        self.kept: dict[str, list[rtnetlink.Address]] = {}
+        self.moved: list[str] = []
+
+    def close(self) -> None:
+        """Let go of both namespaces."""
+        self.here.close()
+        self.there.close()
+        os.close(self.namespace)
+
+    def move(self) -> None:
+        """Move them.
+
+        OSError, with nothing moved: ENODEV where one is missing, EEXIST where its new name is taken.
+        """
+        for name, inside in self.devices.items():
+            with field(f"linux.netDevices.{name}"):
+                self.kept[name] = rtnetlink.lasting_addresses(self.here, rtnetlink.index_of(self.here, name))
+                # The kernel would move it first, and then refuse the name.
+                if rtnetlink.exists(self.there, inside):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), inside)
+        for name, inside in self.devices.items():
+            with field(f"linux.netDevices.{name}"):
+                rtnetlink.move_link(self.here, name, self.namespace, inside)
+                self.moved.append(name)
+                self._settle(self.there, inside, name)
+
+    def give_back(self) -> None:
+        """Undo `move`: virtual interfaces would end with the container's namespace."""
+        own = os.open(namespaces.path("self", "network"), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            _move(linux.net_devices, namespace, here, there)
+            for name in reversed(self.moved):
+                because("the container failed, and the interface is the host's again")
+                rtnetlink.move_link(self.there, self.devices[name], own, name)
+                self._settle(self.here, name, name)
         finally:
-            there.close()
-    finally:
-        here.close()
-        os.close(namespace)
+            os.close(own)
 
-
-def _move(devices: dict[str, NetDevice], namespace: int, here: socket, there: socket) -> None:
-    addresses = {}
-    for name in devices:
-        with field(f"linux.netDevices.{name}"):
-            addresses[name] = rtnetlink.lasting_addresses(here, rtnetlink.index_of(here, name))
-    for name, device in devices.items():
-        inside = device.name or name
-        with field(f"linux.netDevices.{name}"):
-            rtnetlink.move_link(here, name, namespace, inside)
-            for address in addresses[name]:
-                rtnetlink.add_address(there, inside, address)
-            rtnetlink.link_up(there, inside)
+    def _settle(self, sock: socket, name: str, asked: str) -> None:
+        for address in self.kept[asked]:
+            rtnetlink.add_address(sock, name, address)
+        rtnetlink.link_up(sock, name)
 
 
 def _inside(namespace: int) -> socket:

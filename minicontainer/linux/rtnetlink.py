@@ -78,6 +78,17 @@ def index_of(sock: socket, name: str) -> int:
     raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), name)
 
 
+def exists(sock: socket, name: str) -> bool:
+    """Whether there is an interface ``name``."""
+    try:
+        index_of(sock, name)
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        return False
+    return True
+
+
 def lasting_addresses(sock: socket, index: int) -> list[Address]:
     """The addresses of an interface that are permanent and of global scope (RFC 4007, 4)."""
     found = []
