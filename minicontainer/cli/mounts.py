@@ -89,13 +89,16 @@ def _volume_options(text: str) -> list[str]:
         elif option in ("z", "Z"):
             _check_label(option)
             others.append("z")
+        elif option == "idmap":
+            others.append(option)
         elif option in ("consistent", "cached", "delegated"):
             others.append("consistency")  # of Docker Desktop's shared folders; nothing to do on Linux
         else:
             raise UsageError(f"invalid mode: {text}")
     if len(access) > 1 or len(propagation) > 1 or len(set(others)) < len(others):
         raise UsageError(f"invalid mode: {text}")
-    return ["rbind", *(propagation or ["rprivate"]), *(access or ["rw"])]
+    mapped = ["idmap"] if "idmap" in others else []
+    return ["rbind", *(propagation or ["rprivate"]), *(access or ["rw"]), *mapped]
 
 
 def _check_label(option: str) -> None:

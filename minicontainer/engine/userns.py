@@ -48,6 +48,8 @@ def check(host: HostConfig) -> None:
             _check_ranges(name, ranges)
     if host.userns_mode not in ("", "host"):
         _refuse_shared(host)
+    elif any("idmap" in bind.options for bind in host.mounts):
+        raise UsageError("-v with idmap maps to the ids of a user namespace: give --userns or --uidmap")
 
 
 def _check_ranges(name: str, ranges: list[Range]) -> None:

@@ -163,18 +163,21 @@ class Creation:
         new_time = any(n.type == "time" and not n.path for n in self.linux.namespaces)
         group = manager.clone_fd()
         init.cgroup = None if group is not None else manager
-        try:
-            if any(kind == "user" for kind, _ in init.joins):
-                from minicontainer.libcontainer import guest
-
-                pid_namespace = []
-                return guest.clone(init, ours, flags, group)
+        guest = any(kind == "user" for kind, _ in init.joins)
+        if guest:
+            pid_namespace = []
+        else:
             init.joins = [join for join in init.joins if join[0] != "pid"]
+        try:
             if pid_namespace:
                 because("the process made next is born in that pid namespace")
                 namespaces.setns(pid_namespace[0], process.CLONE_NEWPID)
             if new_time:
                 self._new_time_namespace()
+            if guest:
+                from minicontainer.libcontainer.guest import clone
+
+                return clone(init, ours, flags, group)
             pid, fd = process.clone3(flags, group)
             if pid == 0:
                 door.i_am("init")

@@ -75,9 +75,7 @@ def clone3(flags: int, cgroup: int | None = None) -> tuple[int, int]:
     Linux 5.7).  Python's own fork handlers run as around os.fork().
     """
     pidfd = ctypes.c_int(-1)
-    args = _CloneArgs(
-        flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=signals.SIGCHLD
-    )
+    args = _CloneArgs(flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd), exit_signal=signals.SIGCHLD)
     if cgroup is not None:
         args.flags |= CLONE_INTO_CGROUP
         args.cgroup = cgroup
@@ -108,11 +106,22 @@ def _clone(args: _CloneArgs) -> int:
 @step(
     "clone3(2)",
     why="a sibling: the child's parent is this process's parent, who can then wait for it",
-    shell=lambda a: "( ... ) & # as a child of our parent: no shell command does this",
+    shell=lambda a: (
+        (f"{unshare_command(a['flags'])} --fork " if a["flags"] else "")
+        + "( ... ) & # as a child of our parent: no shell command does this"
+    ),
+    show={"flags": flags("CLONE_", __name__)},
 )
-def clone_sibling() -> int:
-    """clone3 with CLONE_PARENT: 0 in the child, its process id in the caller, which is not its parent."""
-    return _clone(_CloneArgs(flags=CLONE_PARENT))
+def clone_sibling(flags: int = 0, cgroup: int | None = None) -> int:
+    """clone3 with CLONE_PARENT: 0 in the child, its process id in the caller, which is not its parent.
+
+    ``flags`` and ``cgroup`` as `clone3` takes them.
+    """
+    args = _CloneArgs(flags=flags | CLONE_PARENT)
+    if cgroup is not None:
+        args.flags |= CLONE_INTO_CGROUP
+        args.cgroup = cgroup
+    return _clone(args)
 
 
 @step("fork(2)", why="go on in two processes", shell=lambda a: "( ... ) &")

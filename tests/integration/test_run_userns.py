@@ -157,6 +157,31 @@ def test_devices_are_bound(mc: Runner) -> None:
     assert "not permitted" in ran.err
 
 
+def test_a_volume_with_the_container_s_owners(mc: Runner, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    look = ("busybox", "sh", "-c", "stat -c %u:%g /mnt; touch /mnt/new && stat -c %u:%g /mnt/new")
+    plain = mc(*RUN, *MAPPED, "-v", f"{shared}:/mnt", *look)
+    assert (plain.code, plain.out) == (1, "65534:65534\n")
+    assert mc.ok(*RUN, *MAPPED, "-v", f"{shared}:/mnt:idmap", *look) == "0:0\n0:0"
+    assert os.stat(shared / "new").st_uid == 0
+
+
+def test_another_container_s_user_namespace(mc: Runner) -> None:
+    background(mc, "donor", *MAPPED, "--ipc", "shareable")
+    mc.ok("exec", "donor", "sh", "-c", "echo shared > /dev/shm/note")
+    options = [f"--{kind}=container:donor" for kind in ("userns", "ipc", "pid", "uts")]
+    spaces = "for kind in user ipc pid uts; do readlink /proc/self/ns/$kind; done"
+    script = f"cat /dev/shm/note; touch /mine; stat -c %u /mine; ps; {spaces}"
+    shown = mc.ok(*RUN, *options, "busybox", "sh", "-c", script).splitlines()
+    assert shown[:2] == ["shared", "0"]
+    assert any("sleep 1000" in line for line in shown)
+    theirs = mc.ok("exec", "donor", "sh", "-c", spaces).splitlines()
+    assert shown[-4:] == theirs
+    alone = mc.ok(*RUN, options[0], "busybox", "sh", "-c", spaces).splitlines()
+    assert [one == other for one, other in zip(alone, theirs, strict=True)] == [True, False, False, False]
+
+
 REFUSED = {
     ("--userns", "private"): "must provide at least one UID or GID mapping",
     ("--userns", "nonsense"): "invalid userns mode",
@@ -170,6 +195,7 @@ REFUSED = {
     ("--uidmap", "0:1:9", "--network", "host"): "cannot share the host's network namespace",
     ("--uidmap", "0:1:9", "--pid", "host"): "cannot share the host PID namespace",
     ("--userns", "container:nobody"): "No such container: nobody",
+    ("-v", "/tmp:/mnt:idmap"): "give --userns or --uidmap",
 }  # fmt: skip
 
 
