@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 
-from minicontainer.errors import InvalidConfig, Unsupported
+from minicontainer.errors import Conflict, InvalidConfig, Unsupported
 from minicontainer.linux.control import write_control
 from minicontainer.linux.door import because
 
@@ -70,6 +70,15 @@ def check_memory(memory: Memory) -> None:
     # Both were withdrawn from the kernel (5.16 refuses to enforce the first) and the specification.
     if (memory.kernel or 0) > 0:
         raise refuse("memory.kernel", "the kernel no longer limits its own memory apart from memory.limit")
+
+
+def check_usage(memory: Memory, file: str) -> None:
+    """memory.checkBeforeUpdate: a limit below what is used already would kill, so it is refused."""
+    from minicontainer.cgroups import tree
+
+    used = tree.number_or(file, None) or 0
+    if 0 < (memory.limit or 0) < used:
+        raise Conflict(f"memory.limit ({memory.limit}) is less than what is used now ({used})")
 
 
 def check_present(settings: list[Setting], has: Has) -> None:

@@ -26,7 +26,7 @@ from __future__ import annotations
 import os
 
 from minicontainer.cgroups import PARENT, devices, tree
-from minicontainer.cgroups.setting import check_present, refuse, write
+from minicontainer.cgroups.setting import check_present, check_usage, refuse, write
 from minicontainer.errors import Conflict, Unsupported
 from minicontainer.linux.control import write_control
 from minicontainer.linux.door import because
@@ -88,6 +88,8 @@ class V1Manager:
             controllers += self._writable()
         for controller in dict.fromkeys(controllers):
             self._join(controller)
+        if resources.memory and resources.memory.check_before_update:
+            check_usage(resources.memory, f"{self._folder('memory')}/memory.usage_in_bytes")
         write(self._settings(resources), self._folder)
         if resources.devices and os.path.isdir(self._folder("devices")):
             from minicontainer.cgroups.v1 import devices as controller_files

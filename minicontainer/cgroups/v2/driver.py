@@ -23,7 +23,7 @@ import time
 from contextlib import suppress
 
 from minicontainer.cgroups import devices, tree
-from minicontainer.cgroups.setting import check_present, refuse, write
+from minicontainer.cgroups.setting import check_present, check_usage, refuse, write
 from minicontainer.cgroups.v2 import nesting
 from minicontainer.errors import Conflict
 from minicontainer.linux.control import write_control
@@ -77,6 +77,8 @@ class V2Manager:
         settings = self._settings(resources)
         needed = {setting.controller for setting in settings} - {"cgroup"}
         nesting.enable(self.root, self.path, needed)
+        if resources.memory and resources.memory.check_before_update:
+            check_usage(resources.memory, f"{self.folder}/memory.current")
         write(self._settings(resources), lambda _controller: self.folder)
         if resources.devices:
             from minicontainer.cgroups.v2 import devices as device_program

@@ -240,6 +240,15 @@ def test_swap_below_memory_makes_no_sense(kernel: FakeKernel) -> None:
         manager(PATH, kernel.hierarchies()).check(Resources(memory=Memory(limit=20, swap=10)))
 
 
+def test_a_limit_below_what_is_used_is_refused_when_asked(kernel: FakeKernel) -> None:
+    group = made(kernel)
+    below = Resources(memory=Memory(limit=1000, check_before_update=True))  # 4096 are used
+    with pytest.raises(Conflict, match=r"memory\.limit \(1000\) is less than what is used now \(4096\)"):
+        group.apply(below)
+    group.apply(Resources(memory=Memory(limit=5000, check_before_update=True)))
+    group.apply(Resources(memory=Memory(limit=1000)))
+
+
 def test_zero_means_not_set(kernel: FakeKernel) -> None:
     group = made(kernel)
     count = len(kernel.steps)
@@ -348,7 +357,7 @@ V1_EXPECTED = {
 def test_v1_joins_no_more_than_it_needs(v1: FakeKernel) -> None:
     made(v1)
     joined = {path.split("/")[0] for path in v1.groups() if path.endswith(PATH)}
-    assert joined == {"freezer", "memory", "cpu,cpuacct", "pids"}
+    assert joined == {"freezer", "memory", "cpu,cpuacct", "pids", "blkio"}
 
 
 def test_v1_a_process_that_adds_itself_moves_one_thread(v1: FakeKernel) -> None:
