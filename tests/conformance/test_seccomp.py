@@ -173,6 +173,6 @@ def test_exec_is_confined(runtime: Runtime, bundle: Bundle) -> None:
     name = new_id()
     runtime.create(bundle, name)
     runtime.order("start", name)
-    process = {"cwd": "/", "args": ["/bin/calls", *words("swapon:0")], "env": ["PATH=/bin"]}
+    process: dict[str, Any] = {"cwd": "/", "args": ["/bin/calls", *words("swapon:0")], "env": ["PATH=/bin"]}
     process["user"] = {"uid": 0, "gid": 0}
     assert runtime.exec(name, process, bundle.path).out == "-95\n"

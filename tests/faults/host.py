@@ -342,6 +342,8 @@ def _files(folder: str) -> list[str]:
     """Paths below ``folder``; unpacked layers and writable ones only by their names."""
     found = []
     for path, folders, files in os.walk(folder):
+        if ".seccomp" in folders:
+            folders.remove(".seccomp")  # compiled profiles, kept for the next start
         found += [f"{path}/{name}" for name in [*folders, *files]]
         if os.path.basename(os.path.dirname(path)) in ("layers", "upper", "work"):
             folders[:] = []

@@ -136,6 +136,7 @@ def _paths(folder: str) -> list[str]:
         for where, folders, names in os.walk(folder)
         for name in (*folders, *names)
         if not name.startswith("lock-")  # one of the 16 that the layers share
+        and ".seccomp" not in (name, os.path.basename(where))  # compiled profiles, kept for the next
     ]
 
 

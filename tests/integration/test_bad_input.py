@@ -57,7 +57,9 @@ PLAIN = ("run", "--network", "none")
         (["--ulimit", "nosuch=1", "busybox"], "invalid ulimit type"),
         (["--ulimit", "nofile=2:1", "busybox"], "less than or equal to hard limit"),
         (["--stop-signal", "NOSUCH", "busybox"], "Invalid signal"),
-        (["--security-opt", "seccomp=unconfined", "busybox"], "seccomp=unconfined"),
+        (["--security-opt", "seccomp=/nowhere", "busybox"], "opening seccomp profile (/nowhere) failed"),
+        (["--security-opt", "seccomp=/dev/null", "busybox"], "seccomp profile (/dev/null)"),
+        (["--security-opt", "seccomp=", "busybox"], "seccomp="),
         (["--explain=loudly", "busybox"], "not one of brief, full, sh, json"),
         # mounts
         (["-v", "named:/data", "busybox"], "named volumes come in later work"),
