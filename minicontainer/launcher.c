@@ -4,7 +4,7 @@
  *     minicontainer, minicontainer-runtime        (this program, under two names, beside python3)
  *       │ open_tree(python3, CLONE), read-only    a mount of that one file, attached nowhere
  *       │   or a memfd with a copy, sealed        where the kernel or the user may not do that
- *       └ execveat(that) -SI -c BOOT PREFIX NAME ARGUMENTS...
+ *       └ execveat(that) -SI -X utf8 -c BOOT PREFIX NAME ARGUMENTS...
  *
  * A container's first process is a copy of ours until its execve, and so are the processes of exec:
  * through /proc/self/exe a program that the image chose can be made to run, and to open, the file
@@ -13,6 +13,7 @@
  * change the mount either: opening it for writing gives EROFS (or EPERM, where it is sealed).
  *
  * -S leaves out the site module, a third of Python's start; BOOT puts in the one folder it would have.
+ * Texts are UTF-8 whatever the locale, which then need not be loaded.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -131,12 +132,13 @@ int main(int argc, char **argv, char **environment)
     if (slash)
         *slash = 0; /* self: PREFIX */
 
-    char **words = calloc(argc + 6, sizeof *words);
+    char *first[] = { python, "-SI", "-X", "utf8", "-c", (char *)BOOT, self, name };
+    size_t count = sizeof first / sizeof *first;
+    char **words = calloc(argc + count, sizeof *words);
     if (!words)
         fail("calloc", "");
-    char *first[] = { python, "-SI", "-c", (char *)BOOT, self, name };
     memcpy(words, first, sizeof first);
-    memcpy(words + 6, argv + (argc > 0), (argc > 0 ? argc : 1) * sizeof *words);
+    memcpy(words + count, argv + (argc > 0), (argc > 0 ? argc : 1) * sizeof *words);
     int fd = protect(python);
     syscall(SYS_execveat, fd, "", words, environment, AT_EMPTY_PATH);
     fail("execute", python);

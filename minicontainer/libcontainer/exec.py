@@ -62,6 +62,8 @@ class Exec:
         Raises what the process could not do, as `process.prepare` and execve raise it.
         """
         validate.check_process(self.config)
+        if self.config.terminal:
+            from minicontainer.libcontainer import console  # noqa: F401 - later nothing can be imported
         kinds = _differing(self.pid)
         ours, theirs = sync.pair()
         because("a helper joins the container's namespaces; this process stays where it is")
@@ -126,7 +128,9 @@ class Exec:
             process.setsid()
             init.leave_keys()
             if config.terminal:
-                master = init.open_terminal(config)
+                from minicontainer.libcontainer import console  # imported by the parent
+
+                master = console.open_terminal(config)
                 channel.send("console", fds=(master,))
                 os.close(master)
             else:

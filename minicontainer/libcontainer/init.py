@@ -15,16 +15,12 @@ from minicontainer.libcontainer.rootfs import CgroupMount, Rootfs, field
 from minicontainer.libcontainer.sync import Channel
 from minicontainer.linux import (
     credentials,
-    file,
     keyring,
-    mountfd,
     namespaces,
     netdevice,
-    openat2,
     prctl,
     process,
     signals,
-    terminal,
     uts,
 )
 from minicontainer.linux.door import because
@@ -82,6 +78,8 @@ class Init:
             self.rootfs.hooked = bool(asked.prestart or asked.create_runtime or asked.create_container)
         if self.reaps:
             from minicontainer.libcontainer import reaper  # noqa: F401
+        if self.process.terminal:
+            from minicontainer.libcontainer import console  # noqa: F401
         self.new = {n.type for n in self.linux.namespaces if not n.path}
 
     def run(self) -> None:
@@ -177,10 +175,12 @@ class Init:
     def _connect_streams(self) -> None:
         if self.process.terminal:
             with field("process.terminal"):
-                master = open_terminal(self.process)
+                from minicontainer.libcontainer import console
+
+                master = console.open_terminal(self.process)
                 self.channel.send("console", fds=(master,))
                 os.close(master)
-                _bind_console()
+                console.bind_console()
             return
         for stream, fd in enumerate(self.stdio):
             os.dup2(fd, stream)
@@ -238,21 +238,6 @@ class Init:
         become()
 
 
-def open_terminal(config: Process) -> int:
-    """A terminal of the container's devpts as standard streams and controlling terminal; its master."""
-    because("a terminal of the container's own")
-    master, _ = terminal.open_ptmx("/dev/ptmx")
-    fd = terminal.peer(master)
-    if config.console_size is not None:
-        terminal.set_size(master, config.console_size.height, config.console_size.width)
-    terminal.set_controlling(fd)
-    for stream in (0, 1, 2):
-        os.dup2(fd, stream)
-    if fd > 2:
-        os.close(fd)
-    return master
-
-
 def leave_keys() -> None:
     """A session keyring of the container's own, where the kernel has keys at all."""
     import errno
@@ -262,18 +247,6 @@ def leave_keys() -> None:
     except OSError as error:
         if error.errno != errno.ENOSYS:
             raise
-
-
-def _bind_console() -> None:
-    """By descriptors: a name in /dev/pts may lead to a file that is to be hidden (CVE-2025-52565)."""
-    file.create("/dev/console", 0o600)
-    because("programs that write to the console write to this terminal")
-    copy = mountfd.OPEN_TREE_CLONE | mountfd.OPEN_TREE_CLOEXEC | mountfd.AT_EMPTY_PATH
-    held = mountfd.open_tree(0, "", copy)
-    place = openat2.reach("/dev/console")
-    mountfd.move_mount(held, "", place, "", mountfd.MOVE_MOUNT_F_EMPTY_PATH | mountfd.MOVE_MOUNT_T_EMPTY_PATH)
-    os.close(held)
-    os.close(place)
 
 
 def _tell(channel: Channel, error: BaseException) -> None:
@@ -290,4 +263,4 @@ def _linux(spec: Spec) -> Linux:
     return spec.linux or Linux()
 
 
-__all__ = ["INIT_ANNOTATION", "Init", "leave_keys", "open_terminal"]
+__all__ = ["INIT_ANNOTATION", "Init", "leave_keys"]
