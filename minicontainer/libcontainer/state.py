@@ -69,7 +69,9 @@ class Record(document.Document):
 def require(container_id: str, operation: str, status: str) -> None:
     """Raises Conflict when ``operation`` is not allowed in ``status``."""
     if status not in ALLOWED[operation]:
-        raise Conflict(f"cannot {operation} container {container_id}: it is {status}")
+        # containerd's shim looks for these very words, to know that there is nothing left to kill.
+        known = " (container not running)" if operation == "kill" else ""
+        raise Conflict(f"cannot {operation} container {container_id}: it is {status}{known}")
 
 
 def start_time(pid: int) -> int | None:
