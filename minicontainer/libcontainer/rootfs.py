@@ -95,14 +95,17 @@ class field:  # noqa: N801 - used as `with field("mounts[2]"):`
 
 
 class CgroupMount:
-    """One hierarchy to show in /sys/fs/cgroup: its folder's name there, file system, options."""
+    """One hierarchy to show in /sys/fs/cgroup: its folder's name there, file system, options; the
+    host's folder of the only group to show, or "" for all that the cgroup namespace lets see."""
 
-    __slots__ = ("fstype", "name", "options")
+    __slots__ = ("fstype", "held", "name", "options", "source")
 
-    def __init__(self, name: str, fstype: str, options: str) -> None:
+    def __init__(self, name: str, fstype: str, options: str, source: str = "") -> None:
         self.name = name
         self.fstype = fstype
         self.options = options
+        self.source = source
+        self.held = -1
 
 
 class Rootfs:
@@ -208,6 +211,11 @@ class Rootfs:
             from minicontainer.linux import procfs
 
             self.proc = procfs.hold()
+        if any(mount.type == "cgroup" for mount in self.spec.mounts):
+            for hierarchy in self.hierarchies:
+                if hierarchy.source:
+                    because("hold the container's own group before the host's tree goes out of reach")
+                    hierarchy.held = fd.open_tree(fd.AT_FDCWD, hierarchy.source, COPY)
         for index, mount in enumerate(self.spec.mounts):
             options = Options(mount.options)
             if options.copy_up:
@@ -318,7 +326,12 @@ class Rootfs:
             folder = f"{target}/{hierarchy.name}"
             file.mkdir(folder)
             because(WHY["cgroup2"])
-            mounting.mount_on(folder, "cgroup", hierarchy.fstype, options.flags, hierarchy.options)
+            if hierarchy.held >= 0:
+                attributes, _ = mounts.attributes(options.flags, 0)
+                fd.mount_setattr(hierarchy.held, "", fd.AT_EMPTY_PATH, attributes, 0, m.MS_PRIVATE)
+                mounting.attach(hierarchy.held, openat2.reach(folder))
+            else:
+                mounting.mount_on(folder, "cgroup", hierarchy.fstype, options.flags, hierarchy.options)
         if options.flags & m.MS_RDONLY:
             because("the container may read its limits, not change them")
             mounting.mount_on(target, None, None, m.MS_REMOUNT | m.MS_BIND | options.flags)
