@@ -81,6 +81,12 @@ def _check_namespaces(linux: Linux) -> None:
 
 
 def _check_linux(linux: Linux) -> None:
+    path = linux.cgroups_path or ""
+    if path.count(":") == 2 and "/" not in path:
+        raise Unsupported(
+            f"config.json: linux.cgroupsPath: {path!r} names a unit of systemd's, and control groups are"
+            " made without systemd here"
+        )
     if linux.memory_policy is not None:
         from minicontainer.libcontainer import scheduling  # noqa: F401 - as above
     if linux.time_offsets and not any(n.type == "time" and not n.path for n in linux.namespaces):

@@ -88,6 +88,7 @@ def test_versions_that_are_understood(containers: Containers, bundle: Bundle, ve
         ({"linux.uidMappings": [{"containerID": 0, "hostID": 0, "size": 1}]}, InvalidConfig,
          "linux.uidMappings: there is no user namespace"),
         ({"linux.timeOffsets": {"boottime": {"secs": 1}}}, InvalidConfig, "linux.timeOffsets"),
+        ({"linux.cgroupsPath": "system.slice:docker:x"}, Unsupported, "linux.cgroupsPath"),
         ({"root": None}, InvalidConfig, "root is missing"),
         ({"linux.netDevices": {"a/b": {}}}, InvalidConfig, "linux.netDevices: 'a/b' cannot be"),
         ({"linux.netDevices": {"a": {"name": "much-too-long-for-it"}}}, InvalidConfig, "linux.netDevices"),
