@@ -95,7 +95,7 @@ class Runtime:
         """What it wrote.  Raises Refused."""
         found = self.ran(*words, **more)
         if found.code:
-            raise Refused(found.err.strip())
+            raise Refused(found.err.strip() or f"exit code {found.code}")
         return found.out
 
     def run(self, bundle: Bundle, name: str) -> Outcome:

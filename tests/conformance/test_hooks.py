@@ -34,6 +34,8 @@ def hook(bundle: Bundle, kind: str, script: str, *, env: tuple[str, ...] = (), *
     root = "" if kind == INSIDE else bundle.rootfs
     given = bundle.config.setdefault("hooks", {}).setdefault(kind, [])
     which = f"{kind}{len(given)}"
+    if not script.startswith("cat > "):
+        script = f"cat > /dev/null; {script}"  # SIGPIPE ends crun where a hook does not read
     given.append(
         {
             "path": "/bin/sh",
@@ -78,8 +80,7 @@ def test_their_order(runtime: Runtime, sleeper: Bundle) -> None:
     runtime.order("kill", name, "KILL")
     runtime.await_status(name, "stopped")
     assert log(sleeper) == before
-    # Of one that ended this moment, crun's delete may fail without a word.
-    runtime.order("delete", name, *(["--force"] if runtime.name == "crun" else []))
+    runtime.order("delete", name)
     assert log(sleeper) == [*before, "poststop0", "poststop1"]
 
 
@@ -185,6 +186,16 @@ def test_their_arguments(runtime: Runtime, sleeper: Bundle) -> None:
     assert log(sleeper) == ["zero", "a", "b"]
 
 
+def test_their_input_need_not_be_read(runtime: Runtime, sleeper: Bundle) -> None:
+    if runtime.name == "crun":
+        pytest.skip("SIGPIPE ends crun 1.8")
+    sleeper.change({f"hooks.{kind}": [{"path": "/bin/true"}] for kind in KINDS})
+    name = new_id()
+    runtime.create(sleeper, name)
+    runtime.order("start", name)
+    runtime.order("delete", name, "--force")
+
+
 @pytest.mark.parametrize("kind", AT_CREATE)
 def test_a_timeout(runtime: Runtime, sleeper: Bundle, kind: str) -> None:
     hook(sleeper, kind, f"{NOTE}; exec sleep 20", timeout=1)
@@ -232,8 +243,7 @@ def test_a_failure_inside_stops_the_container(runtime: Runtime, sleeper: Bundle)
     if runtime.name == "minicontainer":  # the start of the others ends before the hook does
         assert found.code == 1, found
         assert f"hooks.{INSIDE}[0]" in found.err
-    # Of one that ended this moment, crun's delete may fail without a word.
-    runtime.order("delete", name, *(["--force"] if runtime.name == "crun" else []))
+    runtime.order("delete", name)
     assert log(sleeper) == [f"{INSIDE}0", "poststop0"]
 
 
