@@ -171,8 +171,12 @@ class Folders:
         self.locks = f"{run}/locks"
 
     def make(self) -> None:
-        """Make the folders that every command needs."""
-        for path in (self.names, self.runtime, self.monitors, self.locks):
+        """Make the folders that every command needs.
+
+        Nobody else gets to the containers' files: a setuid program of an image would be the host's
+        (CVE-2021-41091).
+        """
+        for path in (self.containers, self.names, self.runtime, self.monitors, self.locks):
             os.makedirs(path, 0o700, exist_ok=True)
 
     def container(self, container_id: str) -> str:
