@@ -26,13 +26,13 @@ class Settings:
         """The engine below the two roots, made when a verb first asks for it."""
         if self._engine is None:
             if os.geteuid() != 0:
-                self._enter()
+                self.enter()
             from minicontainer.engine.engine import Engine
 
             self._engine = Engine(self.root, self.run_root)
         return self._engine
 
-    def _enter(self) -> None:
+    def enter(self) -> None:
         """An ordinary user's command becomes root of a user namespace; where it may not, it can look."""
         from contextlib import suppress
 

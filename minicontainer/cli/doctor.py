@@ -13,6 +13,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from minicontainer.cli import command as verbs
@@ -40,6 +42,8 @@ def command(context: click.Context, form: str) -> None:
     """Run every check, print the findings, exit 1 if something needed is missing."""
     from minicontainer.engine.checks import examine
 
+    if os.geteuid() != 0:
+        settings(context).enter()  # as every command that runs containers does
     found: list[Check] = []
     for check in examine(settings(context).root):
         if form == "text":

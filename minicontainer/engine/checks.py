@@ -12,7 +12,7 @@ import os
 
 import msgspec
 
-from minicontainer.engine import host
+from minicontainer.engine import host, userns
 from minicontainer.linux import capabilities, mount, namespaces, probe, process
 
 TYPE_CHECKING = False
@@ -102,7 +102,8 @@ def _system(root: str) -> Iterator[Check]:
     kernel = os.uname()
     yield _check("system", True, f"{host.operating_system()}, Linux {kernel.release}, {kernel.machine}")
     root_user = os.geteuid() == 0
-    yield _check("user", root_user, f"uid {os.geteuid()}", "run it with sudo", needed=True)
+    found = f"uid {os.geteuid()}" + (", root of a user namespace" if userns.own_ids("uid") else "")
+    yield _check("user", root_user, found, "run it with sudo", needed=True)
     for name, (needed, without) in CALLS.items():
         reason = probe.missing(name)
         yield _check(f"{name}(2)", reason is None, reason or "there", without, needed=needed)
@@ -198,7 +199,8 @@ def _cgroups(root: str) -> Iterator[Check]:
     }
     said = f"{found.version}, {len(writable)} of {len(set(places.values()))} hierarchies writable"
     without = "no container's processes can be found and ended together: mount a cgroup file system writable"
-    yield _check("control groups", bool(writable), said, without, needed=True)
+    needed = not userns.own_ids("uid")  # an ordinary user's containers can do without (cgroups/none.py)
+    yield _check("control groups", bool(writable), said, without, needed=needed)
     for name, (old, without) in CONTROLLERS.items():
         old_place = found.bound.get(old)
         bound = (old_place or found.unified) in writable and bool(

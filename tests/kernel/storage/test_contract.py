@@ -12,6 +12,7 @@ import pytest
 
 from minicontainer.errors import NotFound
 from minicontainer.storage import driver as storage_driver
+from minicontainer.storage.mapped import Acting, Mapping
 from minicontainer.storage.probe import why_not_overlay
 from minicontainer.storage.tree import remove_tree
 from tests.kernel.storage.conftest import Bench, archive, entry, folder, snapshot
@@ -373,3 +374,25 @@ def test_overlay_on_overlay_gives_vfs(tmp_path: Path) -> None:
 def test_a_missing_image_says_how_to_get_one(bench: Bench) -> None:
     with pytest.raises(NotFound, match=r"no such image: nothing .*minicontainer import"):
         bench.store.resolve("nothing")
+
+
+@pytest.mark.needs("user namespace")
+def test_mapped_owners_are_shown_and_not_stored(bench: Bench) -> None:
+    """A view with the owners of a user namespace (mapped.py); what is on disk keeps the image's ids."""
+    image = bench.image(BASE)
+    chain = bench.store.ensure_unpacked(image)
+    place = os.path.join(bench.root, "containers", "mapped")
+    mapping = Mapping([(0, 100_000, 1000)], [(0, 200_000, 1000)])
+    target = os.path.join(place, "rootfs")
+    os.makedirs(target)
+    bench.driver.prepare(place, chain)
+    bench.driver.mount(place, chain, target, mapping)
+    owners = {name: os.lstat(f"{target}/{name}") for name in ("etc", "var")}
+    assert [(s.st_uid, s.st_gid) for s in owners.values()] == [(100_000, 200_000), (100_007, 200_008)]
+    with Acting(mapping):
+        os.mkdir(f"{target}/made")
+    assert os.geteuid() == 0
+    with pytest.raises(OSError, match="Value too large"):
+        os.mkdir(f"{target}/unmapped")
+    made = [change for change in bench.driver.changes(place, chain) if change.path == b"/made"]
+    assert [(c.kind, c.status.st_uid, c.status.st_gid) for c in made if c.status] == [("A", 0, 0)]
