@@ -41,8 +41,12 @@ STRACE = [
 _LINE = re.compile(r"(\d+) +(\w+)\((.*)\) += (-?\d+|\?)(?: (E[A-Z0-9]+))?")
 _UNFINISHED = re.compile(r"(\d+) +(\w+\(.*) <unfinished \.\.\.>")
 _RESUMED = re.compile(r"(\d+) +<\.\.\. \w+ resumed>(.*)")
-# prctl(2) that changes nothing of the process, and malloc's own naming of its memory.
-_ONLY_ASKS = re.compile(r"PR_GET_|PR_CAPBSET_READ|PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET|PR_SET_VMA")
+# prctl(2) that changes nothing of the process, and malloc's own naming of its memory; seccomp(2) that
+# asks what the kernel knows, as libseccomp does too: with no program.
+_ONLY_ASKS = re.compile(
+    r"PR_GET_|PR_CAPBSET_READ|PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET|PR_SET_VMA"
+    r"|SECCOMP_GET_|SECCOMP_SET_MODE_\w+, [^,]+, NULL$"
+)
 # clone(2) of a thread, or of what posix_spawn(3) makes: both share our memory.
 _SHARES_MEMORY = re.compile(r"\bCLONE_VM\b")
 
@@ -63,7 +67,7 @@ def asked(trace: str) -> Counter[Asked]:
             continue
         elif call in ("clone", "clone3", "vfork") and not narrator:
             narrator = int(result)
-        elif call != "prctl" or not _ONLY_ASKS.match(arguments):
+        elif call not in ("prctl", "seccomp") or not _ONLY_ASKS.match(arguments):
             found[pid, "clone" if call == "fork" else call, errno] += 1
     return found
 
