@@ -20,7 +20,7 @@ import pytest
 
 from minicontainer.engine import security
 from minicontainer.errors import InvalidConfig
-from minicontainer.libcontainer import init, rootfs, sysctl
+from minicontainer.libcontainer import rootfs, sysctl
 from minicontainer.linux import file, mount, openat2, procfs
 from tests.security.attacks import at, in_mount_namespace, switch_off
 
@@ -130,7 +130,7 @@ def test_cve_2025_52565_by_name(
         file.create("/dev/console", 0o600)
         mount.mount(terminal, "/dev/console", None, mount.MS_BIND)
 
-    monkeypatch.setattr(init, "_bind_console", by_name)
+    switch_off(monkeypatch, "bind_console", by_name)
     assert console(containers, bundle) == "chosen"
 
 
@@ -318,12 +318,17 @@ def test_cve_2022_0492_with_cap_sys_admin(containers: Containers, bundle: Bundle
 
 
 def make_a_group(containers: Containers, bundle: Bundle, *options: str) -> str:
-    """A container with the host's cgroup namespace makes a group there; below its own, to be sure."""
+    """A container with the host's cgroup namespace makes a group there; below its own, to be sure.
+
+    It sees the host's hierarchy (v2), or of each only its own group (v1).
+    """
     bundle.without_namespace("cgroup")
     bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", "nosuid", "noexec", "nodev", *options)
     name = containers.new_id()
-    groups = f"$(find /sys/fs/cgroup -type d -name {name})"
-    script = f"for d in {groups}; do mkdir $d/x && echo made && rmdir $d/x; done"
+    script = (
+        f"own=$(find /sys/fs/cgroup -type d -name {name}); [ $own ] || own=$(echo /sys/fs/cgroup/*);"
+        "for d in $own; do [ -e $d/cgroup.procs ] && mkdir $d/x && echo made && rmdir $d/x; done"
+    )
     return containers.run(bundle, script, id=name).out
 
 

@@ -6,6 +6,7 @@ CVE-2021-30465                  runc: a destination in a shared volume, exchange
 CVE-2024-45310                  runc: the same while missing folders and files are made
 CVE-2019-16884                  runc: a mount over /proc/self/attr
 CVE-2019-19921, CVE-2023-27561  runc: /proc is a link, and what is masked is behind it
+CVE-2026-41579                  runc: /dev is a link, and nodes and links are made behind it
 CVE-2015-1334                   lxc-attach: a /proc of the container's making is believed
 ==============================  ================================================================
 
@@ -15,6 +16,7 @@ The two containers that share a volume are one here: a listener does what the ot
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 
@@ -184,6 +186,39 @@ def test_cve_2019_16884_without_the_refusal(
     switch_off(monkeypatch, "_refuse_in_proc", lambda mount, target: None)
     bundle.mount("/proc/sys/kernel", "tmpfs", "tmpfs")
     assert containers.run(bundle, "ls /proc/sys/kernel").out == ""
+
+
+# -- CVE-2026-41579
+
+
+def dev_elsewhere(bundle: Bundle, outside: Path) -> None:
+    shutil.rmtree(f"{bundle.rootfs}/dev")
+    os.symlink(climbing(outside), f"{bundle.rootfs}/dev")
+
+
+def test_cve_2026_41579_a_link_for_dev_is_refused(
+    containers: Containers, bundle: Bundle, outside: Path
+) -> None:
+    dev_elsewhere(bundle, outside)
+    with pytest.raises(InvalidConfig, match="/dev is a symbolic link in the image"):
+        containers.create(bundle)
+    assert os.listdir(outside) == ["secret"]
+
+
+def test_cve_2026_41579_nor_is_anything_made_behind_it(
+    containers: Containers, bundle: Bundle, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second protection, with the first off: all is made in the container's tree."""
+    dev_elsewhere(bundle, outside)
+    switch_off(monkeypatch, "_refuse_in_proc", lambda mount, target: None)
+    containers.run(bundle, "true")
+    assert os.listdir(outside) == ["secret"]
+
+
+def test_cve_2026_41579_before_pivot_root(bundle: Bundle, outside: Path) -> None:
+    dev_elsewhere(bundle, outside)
+    os.symlink("/proc/self/fd", f"{bundle.rootfs}/dev/fd")
+    assert sorted(os.listdir(outside)) == ["fd", "secret"]
 
 
 # -- CVE-2019-19921, CVE-2023-27561
