@@ -1,6 +1,6 @@
 """What is compared with what, and the table.
 
-    python -m bench [--runs N] [--only none|bridge|library|ps|commit ...]
+    python -m bench [--runs N] [--only none|bridge|library|runtime|ps|commit ...]
 
 A ratio is minicontainer's time by the other's; below 1, minicontainer is faster.  Each time is a
 median, and the commands of one block take turns.  Missing peers are named, and leave their rows out.
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS = "minicontainer"
+RUNTIME = "minicontainer-runtime"
 CHANGE = 200  # MB that the commit comparison writes
 MANY = 100  # containers that the ps comparison lists
 
@@ -105,6 +106,43 @@ class Bench:
         measured.update(alternating(commands, self.runs))
         table("a bundle: create, start, wait, delete", measured, {"unshare": 3.0})
 
+    def runtime(self) -> None:
+        """minicontainer-runtime and the others, with the bundle that `runc spec` writes."""
+        program = os.path.join(os.path.dirname(sys.executable), RUNTIME)
+        bundle = self._usual_bundle()
+        found, missing = peers.oci_runtimes(program, self.folder, bundle)
+        self.missing.update(missing)
+        measured = alternating(
+            {each.name: each.command("run", "--bundle", bundle, "once") for each in found}, 2 * self.runs
+        )
+        table("run of runc spec's bundle, with true", measured, {"runc": 1.0, "crun": 1.8}, RUNTIME)
+        with open(f"{bundle}/config.json") as file:
+            config = json.load(file)
+        config["process"]["args"] = ["sleep", "1000"]
+        with open(f"{bundle}/config.json", "w") as file:
+            json.dump(config, file)
+        try:
+            for each in found:
+                each.command("run", "--detach", "--bundle", bundle, "stays").must_run_apart()
+            for verb in (["state", "stays"], ["kill", "stays", "CONT"]):
+                measured = alternating({each.name: each.command(*verb) for each in found}, self.runs)
+                table(" ".join(verb), measured, {"runc": 2.0}, RUNTIME)
+        finally:
+            for each in found:
+                each.command("delete", "--force", "stays").run()
+
+    def _usual_bundle(self) -> str:
+        bundle = f"{self.folder}/usual"
+        os.makedirs(f"{bundle}/rootfs")
+        subprocess.run(["tar", "-xpf", self.tar, "-C", f"{bundle}/rootfs"], check=True)
+        Command(["runc", "spec", "--bundle", bundle]).must_run()
+        with open(f"{bundle}/config.json") as file:
+            config = json.load(file)
+        config["process"].update(terminal=False, args=["true"])
+        with open(f"{bundle}/config.json", "w") as file:
+            json.dump(config, file)
+        return bundle
+
     def ps(self) -> None:
         """ps beside many containers."""
         ours = self.engines[OURS]
@@ -176,13 +214,13 @@ def spec() -> dict[str, object]:
     }
 
 
-def table(title: str, measured: dict[str, float], targets: dict[str, float]) -> None:
+def table(title: str, measured: dict[str, float], targets: dict[str, float], our_name: str = OURS) -> None:
     """Print one block: time, ratio, target, and whether it was met."""
     say(f"\n{title}")
-    ours = measured.get(OURS)
+    ours = measured.get(our_name)
     for name, seconds in measured.items():
-        line = f"  {name:14}{seconds * 1000:9.1f} ms"
-        if ours is not None and name != OURS:
+        line = f"  {name:22}{seconds * 1000:9.1f} ms"
+        if ours is not None and name != our_name:
             ratio = ours / seconds
             line += f"   ratio {ratio:6.2f}"
             if name in targets:
@@ -198,7 +236,7 @@ def say(line: str) -> None:
 
 def main() -> None:
     """Measure and print.  A target that is missed is printed, and is no failure."""
-    comparisons = ["none", "bridge", "library", "ps", "commit"]
+    comparisons = ["none", "bridge", "library", "runtime", "ps", "commit"]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=20, help="runs of each command (default 20)")
     parser.add_argument("--only", nargs="+", choices=comparisons, default=comparisons)

@@ -58,6 +58,14 @@ class Command:
             raise Failed(f"{' '.join(self.words)}: {last_line(ran.stderr) or f'exit code {ran.returncode}'}")
         return ran.stdout
 
+    def must_run_apart(self) -> None:
+        """Run it once, for what leaves a process behind that would keep our pipes open.  Raises Failed."""
+        words, null = [*self.wrapper, *self.words], subprocess.DEVNULL
+        environment = {**os.environ, **self.environment}
+        ran = subprocess.run(words, env=environment, stdin=null, stdout=null, stderr=null, check=False)
+        if ran.returncode:
+            raise Failed(f"{' '.join(self.words)}: exit code {ran.returncode}")
+
 
 def last_line(text: str) -> str:
     """The last line that says something."""

@@ -150,6 +150,44 @@ def _adjust(engine: Engine, attempts: Sequence[Attempt]) -> None:
     raise Failed(reason)
 
 
+class Runtime:
+    """An OCI runtime's command line, with a folder of its own for its state."""
+
+    __slots__ = ("name", "words", "wrapper")
+
+    def __init__(self, name: str, words: list[str], wrapper: list[str]) -> None:
+        self.name = name
+        self.words = words
+        self.wrapper = wrapper
+
+    def command(self, *words: str) -> Command:
+        """One of its verbs."""
+        return Command([*self.words, *words], wrapper=self.wrapper)
+
+
+def oci_runtimes(ours: str, folder: str, bundle: str) -> tuple[list[Runtime], dict[str, str]]:
+    """``ours`` (a path), runc and crun, where they run ``bundle``; and why the others do not.
+
+    On a hybrid host that crun refuses, no runtime is shown the v2 hierarchy: the comparison is fair.
+    """
+    found: list[Runtime] = []
+    missing: dict[str, str] = {}
+    for wrapper in ([], HIDE_V2):
+        found, missing = [], {}
+        for name in (ours, "runc", "crun"):
+            runtime = Runtime(
+                os.path.basename(name), [name, "--root", f"{folder}/state-{os.path.basename(name)}"], wrapper
+            )
+            try:
+                runtime.command("run", "--bundle", bundle, "trial").must_run()
+                found.append(runtime)
+            except (Failed, OSError) as error:
+                missing[runtime.name] = str(error)
+        if "crun" not in missing or shutil.which("crun") is None:
+            break
+    return found, missing
+
+
 def runtimes(bundle: str, folder: str) -> tuple[dict[str, Command], dict[str, str]]:
     """Whatever runs the same bundle, or its root, in one command; and why the others do not."""
     root = f"{bundle}/rootfs"

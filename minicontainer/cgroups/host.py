@@ -80,11 +80,15 @@ def hierarchies(mountinfo: str = "/proc/self/mountinfo", cgroups: str = "/proc/c
     unified: str | None = None
     whole: set[str] = set()  # mount points that show their hierarchy from its root
     read_only: set[str] = set()
-    for line in files.read(mountinfo).decode(errors="surrogateescape").splitlines():
+    lines = files.read(mountinfo).decode(errors="surrogateescape").splitlines()
+    hidden = _hidden(lines)
+    for line in lines:
         if " - cgroup" not in line:
             continue
         before, _, after = line.partition(" - ")
         fields, (kind, _source, options) = before.split(" "), after.split(" ", 2)
+        if fields[0] in hidden:
+            continue
         root, point = fields[3], _unescape(fields[4])
         flags = options.split(",")
         if root == "/":
@@ -103,6 +107,23 @@ def hierarchies(mountinfo: str = "/proc/self/mountinfo", cgroups: str = "/proc/c
     if unified is not None:
         offered.update(files.read(f"{unified}/cgroup.controllers").decode().split())
     return Hierarchies(bound, named, unified, offered, read_only, cgroups)
+
+
+def _hidden(lines: list[str]) -> set[str]:
+    """The ids of mounts that cannot be reached, because another was mounted over them or above them."""
+    parent_of, point_of = {}, {}
+    for line in lines:
+        number, parent, _device, _root, point, _rest = line.split(" ", 5)
+        parent_of[number], point_of[number] = parent, point
+    # What is mounted on a mount's own root covers it.
+    covered = {parent for number, parent in parent_of.items() if point_of.get(parent) == point_of[number]}
+    hidden = set(covered)
+    # Parents come before their children in the file, but for mounts that were moved.
+    for number, parent in parent_of.items():
+        inside_covered = parent in covered and point_of[number] != point_of[parent]
+        if inside_covered or (parent in hidden and parent not in covered):
+            hidden.add(number)
+    return hidden
 
 
 def _better(known: str | None, found: str, whole: set[str]) -> str:

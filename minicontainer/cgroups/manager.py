@@ -29,6 +29,10 @@ if TYPE_CHECKING:
         def hierarchies(self) -> Hierarchies:
             """Where the host's controllers are."""
 
+        @property
+        def freezer_file(self) -> str:
+            """Where the kernel says whether the group is frozen: v1's freezer.state, v2's cgroup.events."""
+
         def check(self, resources: Resources) -> None:
             """Raise Unsupported for a limit that this host cannot enforce, InvalidConfig for nonsense.
 

@@ -59,6 +59,11 @@ class NoManager:
     def thaw(self) -> None:
         """Nothing is frozen."""
 
+    @property
+    def freezer_file(self) -> str:
+        """None: nothing is ever frozen."""
+        return ""
+
     def frozen(self) -> bool:
         """Never."""
         return False

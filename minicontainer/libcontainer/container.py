@@ -5,19 +5,17 @@
     code = container.wait()                            # only where this process created it
     container.delete()
 
-``create`` itself is creation.py: the other verbs do without all that it imports.
+``create`` itself is creation.py, and every verb imports what it alone needs: `state` and `kill` are
+asked many times for each `create`.
 """
 
 from __future__ import annotations
 
 import os
 
-from minicontainer import cgroups
 from minicontainer.errors import Conflict, UsageError
 from minicontainer.libcontainer import state as states
-from minicontainer.libcontainer import sync
-from minicontainer.linux import pidfd, process, signals
-from minicontainer.oci.runtime import State
+from minicontainer.linux import pidfd, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.exec import Joined
     from minicontainer.libcontainer.seccomp import Confinement
-    from minicontainer.oci.runtime import Process, Resources
+    from minicontainer.oci.runtime import Process, Resources, State
 
 
 class Container:
@@ -37,7 +35,16 @@ class Container:
         self.folder = os.path.join(root, record.id)
         self.record = record
         self.pidfd = fd
-        self.cgroup = cgroup or cgroups.manager(record.cgroup)
+        self._cgroup = cgroup
+
+    @property
+    def cgroup(self) -> Manager:
+        """The container's control group."""
+        if self._cgroup is None:
+            from minicontainer import cgroups
+
+            self._cgroup = cgroups.manager(self.record.cgroup)
+        return self._cgroup
 
     # -- making and finding one
 
@@ -100,13 +107,15 @@ class Container:
             return "stopped"
         if self._waits():
             return "created"
-        return "paused" if self.cgroup.frozen() else "running"
+        return "paused" if states.frozen(self.record) else "running"
 
     def _waits(self) -> bool:
         if not os.path.lexists(f"{self.folder}/{states.START_SOCKET}"):
             return False
+        from minicontainer.util import sockets
+
         try:
-            sync.connect(self.folder, states.START_SOCKET).close()
+            sockets.connect(self.folder, states.START_SOCKET, sockets.SOCK_SEQPACKET).close()
         except (ConnectionRefusedError, FileNotFoundError):
             return False
         return True
@@ -118,6 +127,8 @@ class Container:
 
     def start(self) -> None:
         """Let the program run.  Raises what execve refused, and Conflict if it was started before."""
+        from minicontainer.libcontainer import sync
+
         try:
             channel = sync.connect(self.folder, states.START_SOCKET)
         except (ConnectionRefusedError, FileNotFoundError):
@@ -133,6 +144,8 @@ class Container:
 
     def wait(self) -> int:
         """How the program ended: its exit code, or 128 + n by signal n.  Only for its creator."""
+        from minicontainer.linux import process
+
         code = process.wait(self.record.pid)
         self.forget()
         return code
@@ -148,6 +161,8 @@ class Container:
 
     def kill_all(self, number: int) -> None:
         """Signal every process of the container; none is left to signal in one that has ended."""
+        from minicontainer.linux import process
+
         for pid in self.cgroup.pids():
             try:
                 process.kill(pid, number)
@@ -252,9 +267,12 @@ class Container:
         if self.record.hooks is None:
             return
         from minicontainer.libcontainer import hooks
+        from minicontainer.oci.document import convert
+        from minicontainer.oci.runtime import Hooks
 
+        asked = convert(Hooks, self.record.hooks, "state.json")
         cwd = self.record.bundle if os.path.isdir(self.record.bundle) else "/"
-        hooks.run_all(self.record.hooks, kind, states.describe(self.record, status), cwd)
+        hooks.run_all(asked, kind, states.describe(self.record, status), cwd)
 
     def _kill_init(self) -> None:
         """Where there is no control group (an ordinary user's), the pid namespace ends with its init."""

@@ -21,8 +21,8 @@ from minicontainer.libcontainer.init import Init
 from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES, CgroupMount, borrow, field, give_back
 from minicontainer.linux import control, door, namespaces, pidfd, process, signals
 from minicontainer.linux.door import because
-from minicontainer.oci.document import replace
-from minicontainer.oci.runtime import DeviceRule, Linux, Resources, load_spec
+from minicontainer.oci.document import replace, to_builtins
+from minicontainer.oci.runtime import SPEC_VERSION, DeviceRule, Linux, Resources, load_spec
 from minicontainer.util import files
 
 TYPE_CHECKING = False
@@ -126,7 +126,7 @@ class Creation:
         listener.close()
         self._admit(pid)
         ours.send("go")
-        record = self._record(pid, borrowed)
+        record = self._record(pid, manager, borrowed)
         if self.prepare is not None:
             self._prepare(ours, pid, self.prepare)
         self._await_ready(ours, record, fd)
@@ -298,7 +298,7 @@ class Creation:
         self.undo.append(lambda: give_back(path))
         return path
 
-    def _record(self, pid: int, borrowed: str | None) -> states.Record:
+    def _record(self, pid: int, manager: Manager, borrowed: str | None) -> states.Record:
         """Write state.json, while init works.
 
         A container whose creator is killed now can be found, and deleted.
@@ -316,7 +316,9 @@ class Creation:
             annotations=self.spec.annotations,
             rootfs=os.path.join(self.bundle, self.spec.root.path) if self.spec.root else "",
             owner=os.getuid(),
-            hooks=self.spec.hooks,
+            hooks=to_builtins(self.spec.hooks) if self.spec.hooks else None,
+            oci_version=SPEC_VERSION,
+            freezer=manager.freezer_file,
             borrowed=borrowed,
         )
         states.save(self.folder, record)

@@ -27,11 +27,13 @@ import os
 from minicontainer.errors import Conflict, CorruptData, InvalidConfig, NotFound
 from minicontainer.oci import document
 from minicontainer.oci.document import Number
-from minicontainer.oci.runtime import SPEC_VERSION, Hooks, State
 from minicontainer.util import files
 
-SECCOMP = "seccomp"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minicontainer.oci.runtime import State
 
+SECCOMP = "seccomp"
 START_SOCKET = "start.sock"
 
 # operation -> the states in which it is allowed (runtime.md, Operations)
@@ -60,8 +62,9 @@ class Record(document.Document):
     created: Number
     rootfs: str = ""
     owner: int = 0  # uid of who created it
-    oci_version: str = SPEC_VERSION
-    hooks: Hooks | None = None  # config.json may be gone when they are due
+    oci_version: str = "1.0.0"
+    freezer: str = ""  # the file that tells whether the control group is frozen
+    hooks: object | None = None  # config.json may be gone when they are due
     annotations: dict[str, str] = {}
     borrowed: str | None = None
 
@@ -90,6 +93,15 @@ def alive(record: Record) -> bool:
     return start_time(record.pid) == record.start_time
 
 
+def frozen(record: Record) -> bool:
+    """Whether the container's control group is frozen: v1's freezer.state, or v2's cgroup.events."""
+    try:
+        text = files.read(record.freezer) if record.freezer else b""
+    except FileNotFoundError:
+        return False
+    return text == b"FROZEN\n" or b"frozen 1\n" in text
+
+
 def save(folder: str, record: Record) -> None:
     """Write state.json."""
     files.write_atomic(f"{folder}/state.json", document.dump(record), sync=False)
@@ -110,6 +122,8 @@ def load(root: str, container_id: str) -> Record:
 
 def describe(record: Record, status: str) -> State:
     """The state as the specification has it (runtime.md, State)."""
+    from minicontainer.oci.runtime import State
+
     return State(
         oci_version=record.oci_version,
         id=record.id,

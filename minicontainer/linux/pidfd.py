@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from minicontainer.linux import libc, signals
+from minicontainer.linux import signals
 from minicontainer.linux.door import step
 
 
@@ -44,7 +44,7 @@ def pidfd_open(pid: int) -> int:
 )
 def pidfd_send_signal(pidfd: int, number: int) -> None:
     """Send signal ``number`` (Linux 5.1); ESRCH when the process has ended."""
-    libc.syscall(libc.SYS_PIDFD_SEND_SIGNAL, pidfd, number, None, 0)
+    signals.send(pidfd, number)
 
 
 def pidfd_getfd(pidfd: int, number: int) -> int:
@@ -53,4 +53,6 @@ def pidfd_getfd(pidfd: int, number: int) -> int:
 
     The process does nothing for it and does not change, so this is no step.
     """
+    from minicontainer.linux import libc
+
     return libc.syscall(libc.SYS_PIDFD_GETFD, pidfd, number, 0)

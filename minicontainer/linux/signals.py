@@ -47,6 +47,11 @@ def block(numbers: Iterable[int]) -> None:
     _signal.pthread_sigmask(_signal.SIG_BLOCK, numbers)
 
 
+def send(pidfd: int, number: int) -> None:
+    """pidfd_send_signal(2), for linux/pidfd.py, whose step it is."""
+    _signal.pidfd_send_signal(pidfd, number)
+
+
 def wait_info(numbers: Iterable[int]) -> tuple[int, int]:
     """(number, sender's pid) of the next of these signals, which must be blocked (sigwaitinfo(2))."""
     found = _signal.sigwaitinfo(numbers)

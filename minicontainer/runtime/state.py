@@ -7,7 +7,6 @@ import time
 
 from minicontainer.libcontainer.container import Container
 from minicontainer.oci import jsontext
-from minicontainer.oci.document import to_builtins
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,11 +29,18 @@ def main(context: Context) -> int:
 def described(container: Container) -> dict[str, Any]:
     """ociVersion, id, pid, status, bundle, rootfs, created, annotations, owner."""
     record = container.record
-    found = to_builtins(container.state())
-    found["rootfs"] = record.rootfs
-    found["created"] = timestamp(record.created)
-    found["owner"] = owner(record.owner)
-    return found
+    status = container.status()
+    found = {
+        "ociVersion": record.oci_version,
+        "id": record.id,
+        "pid": 0 if status == "stopped" else record.pid,
+        "status": status,
+        "bundle": record.bundle,
+        "rootfs": record.rootfs,
+        "created": timestamp(record.created),
+        "owner": owner(record.owner),
+    }
+    return {**found, "annotations": record.annotations} if record.annotations else found
 
 
 def timestamp(seconds: float) -> str:

@@ -135,6 +135,10 @@ class V1Manager:
 
         freezer.thaw(self._folder("freezer"))
 
+    @property
+    def freezer_file(self) -> str:
+        return f"{self._folder('freezer')}/freezer.state"
+
     def frozen(self) -> bool:
         from minicontainer.cgroups.v1 import freezer
 

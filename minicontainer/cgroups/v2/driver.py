@@ -131,6 +131,10 @@ class V2Manager:
         because("let the group's processes go on")
         write_control(f"{self.folder}/cgroup.freeze", "0")
 
+    @property
+    def freezer_file(self) -> str:
+        return f"{self.folder}/cgroup.events"
+
     def frozen(self) -> bool:
         return tree.table(f"{self.folder}/cgroup.events").get("frozen") == 1
 
