@@ -17,7 +17,7 @@ import errno
 import os
 import stat
 
-from minicontainer.errors import CorruptData
+from minicontainer.errors import CorruptData, Unsupported
 from minicontainer.image.tarread import (
     CHARACTER,
     DEVICE,
@@ -274,14 +274,14 @@ class _Target:
         os.mknod(name, _NODES[member.kind] | 0o600, device, dir_fd=self.dirfd)
 
     def _file_attributes(self, fd: int, member: Member) -> None:
-        os.fchown(fd, member.uid, member.gid)
+        _own(fd, member)
         os.fchmod(fd, member.mode & 0o7777)  # after chown, which clears set-id bits
         if member.xattrs:
             self._xattrs(f"/proc/self/fd/{fd}".encode(), member, follow=True)
         os.utime(fd, ns=(member.mtime, member.mtime))
 
     def _attributes(self, name: bytes, member: Member) -> None:
-        os.chown(name, member.uid, member.gid, dir_fd=self.dirfd, follow_symlinks=False)
+        _own(name, member, self.dirfd)
         if member.kind != SYMLINK:
             os.chmod(name, member.mode & 0o7777, dir_fd=self.dirfd)
         if member.xattrs:
@@ -301,3 +301,19 @@ class _Target:
                 # A file system without them still holds a useful image; Docker goes on, too.
                 if error.errno != errno.ENOTSUP:
                     raise
+
+
+def _own(file: int | bytes, member: Member, dirfd: int | None = None) -> None:
+    """Give a file its owner.  Raises Unsupported for one that an ordinary user's namespace has not."""
+    try:
+        if isinstance(file, int):
+            os.fchown(file, member.uid, member.gid)
+        else:
+            os.chown(file, member.uid, member.gid, dir_fd=dirfd, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise Unsupported(
+            f"member {member.shown()} belongs to {member.uid}:{member.gid}, ids that this user namespace has "
+            "not: without root, give this user more of them in /etc/subuid and /etc/subgid"
+        ) from None

@@ -65,7 +65,9 @@ def umask(mask: int) -> int:
 @step(
     "chown(2)",
     why="the container's user may open its own standard streams again",
-    shell=lambda a: f"chown {a['uid']}:{a['gid']} /proc/self/fd/{a['fd']}",
+    shell=lambda a: "chown {}{} /proc/self/fd/{}".format(
+        a["uid"], "" if a["gid"] < 0 else f":{a['gid']}", a["fd"]
+    ),
 )
 def fchown(fd: int, uid: int, gid: int) -> None:
     """Change the owner of an open file; -1 leaves one as it is."""

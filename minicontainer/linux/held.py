@@ -57,8 +57,13 @@ def attach(fd: int, target: str) -> str:
     if known.fstype:
         chosen = f" -o {quote(','.join(known.options))}" if known.options else ""
         return f"mount -t {known.fstype}{chosen} {quote(known.source)} {place}"
-    commands = [f"mount --{'r' if known.recursive else ''}bind {quote(known.source)} {place}"]
-    if known.options:
-        commands.append(f"mount -o remount,bind,{','.join(known.options)} {place}")
+    kind = f"--{'r' if known.recursive else ''}bind"
+    # Owners are mapped before a mount is attached, or never (mount(8), X-mount.idmap).
+    first = [option for option in known.options if option.startswith("X-")]
+    rest = [option for option in known.options if option not in first]
+    chosen = f" -o {','.join(first)}" if first else ""
+    commands = [f"mount {kind}{chosen} {quote(known.source)} {place}"]
+    if rest:
+        commands.append(f"mount -o remount,bind,{','.join(rest)} {place}")
     commands += [f"{command} {place}" for command in known.later]
     return " && ".join(commands)

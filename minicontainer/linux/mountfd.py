@@ -88,13 +88,15 @@ _MOUNT_OPTIONS = {
 _ATIME_OPTIONS = {0: "relatime", MOUNT_ATTR_NOATIME: "noatime", MOUNT_ATTR_STRICTATIME: "strictatime"}
 
 
-def _options(attr_set: int, attr_clr: int) -> list[str]:
+def _options(attr_set: int, attr_clr: int, userns_fd: int = 0) -> list[str]:
     """MOUNT_ATTR_* as mount(8) writes them."""
     found = [on for bit, (on, _) in _MOUNT_OPTIONS.items() if attr_set & bit]
     found += [off for bit, (_, off) in _MOUNT_OPTIONS.items() if attr_clr & ~attr_set & bit]
     atime = attr_set & MOUNT_ATTR__ATIME
     if atime or attr_clr & MOUNT_ATTR__ATIME == MOUNT_ATTR__ATIME:
         found.append(_ATIME_OPTIONS.get(atime, hex(atime)))
+    if attr_set & MOUNT_ATTR_IDMAP:
+        found.append(f"X-mount.idmap=/proc/{os.getpid()}/fd/{userns_fd}")
     return found
 
 
@@ -109,7 +111,7 @@ def _propagation_command(propagation: int, at_flags: int) -> str:
 
 def _set_command(a: Arguments) -> str:
     """mount_setattr in the words of mount(8); of a mount that is attached nowhere yet, as a comment."""
-    options = _options(a["attr_set"], a["attr_clr"])
+    options = _options(a["attr_set"], a["attr_clr"], a["userns_fd"])
     later = [_propagation_command(a["propagation"], a["flags"])] if a["propagation"] else []
     if not a["path"]:
         words = [f"-o {','.join(options)}"] if options else []
@@ -183,7 +185,7 @@ def mount_setattr(
     attr = _MountAttr(attr_set, attr_clr, propagation, userns_fd)
     known = None if path else held.of(dirfd)
     if known is not None:
-        known.options += _options(attr_set, attr_clr)
+        known.options += _options(attr_set, attr_clr, userns_fd)
         known.later += [_propagation_command(propagation, flags)] if propagation else []
     libc.syscall(
         libc.SYS_MOUNT_SETATTR,

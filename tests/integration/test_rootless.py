@@ -6,9 +6,11 @@ project below a folder that he can reach; where they lie is often root's alone.
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 
 import pytest
@@ -228,3 +230,15 @@ def test_the_kernel_s_refusal_is_said(user: User) -> None:
     refused = user(*RUN, "busybox", "true", env=refusal)
     assert (refused.code, "containers need root, or user namespaces" in refused.err) == (125, True)
     assert "busybox" in user.ok("images", env=refusal)
+
+
+def test_an_image_with_owners_that_the_user_has_not(user: User) -> None:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        member = tarfile.TarInfo("own")
+        member.uid, member.gid = 33, 44
+        archive.addfile(member)
+    refused = user("import", "-", "foreign", input=made.getvalue())
+    assert refused.code == 1
+    assert "belongs to 33:44, ids that this user namespace has not" in refused.err
+    assert "foreign" not in user.ok("images")
