@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 def record(pid: int, start_time: int) -> state.Record:
-    return state.Record("c1", pid, start_time, "/bundle", "/minicontainer/c1", 1.5, {"key": "värde"})
+    return state.Record(
+        "c1", pid, start_time, "/bundle", "/minicontainer/c1", 1.5, annotations={"key": "värde"}
+    )
 
 
 def test_a_record_survives(tmp_path: Path) -> None:
