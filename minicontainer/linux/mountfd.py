@@ -111,7 +111,7 @@ def _propagation_command(propagation: int, at_flags: int) -> str:
 
 def _set_command(a: Arguments) -> str:
     """mount_setattr in the words of mount(8); of a mount that is attached nowhere yet, as a comment."""
-    options = _options(a["attr_set"], a["attr_clr"], a["userns_fd"])
+    options = _options(a["attr_set"], a["attr_clr"], a.get("userns_fd", 0))
     later = [_propagation_command(a["propagation"], a["flags"])] if a["propagation"] else []
     if not a["path"]:
         words = [f"-o {','.join(options)}"] if options else []

@@ -62,3 +62,12 @@ def test_a_number_that_is_used_again() -> None:
 )
 def test_attributes(call: dict[str, object], command: str) -> None:
     assert door.steps["mountfd.mount_setattr"].shell(CALL | call) == command
+
+
+def test_owners_are_mapped_before_it_is_attached() -> None:
+    held.hold(901, held.Held("/src"))
+    known = held.of(901)
+    assert known is not None
+    known.options += ["X-mount.idmap=/proc/7/fd/5", "ro"]
+    first = "mount --bind -o X-mount.idmap=/proc/7/fd/5 /src /x"
+    assert held.attach(901, "/x") == f"{first} && mount -o remount,bind,ro /x"
