@@ -19,7 +19,7 @@ import os
 import select
 
 from minicontainer.errors import InvalidConfig, MinicontainerError
-from minicontainer.linux import pidfd, process, signals
+from minicontainer.linux import mount, pidfd, process, signals
 from minicontainer.linux.door import because
 from minicontainer.oci import document
 
@@ -98,7 +98,7 @@ def _memory(name: str) -> int:
 def _become(hook: Hook, given: int, written: int, cwd: str) -> None:
     try:
         signals.reset()
-        os.chdir(cwd)
+        mount.chdir(cwd)
         for stream, fd in enumerate((given, written, written)):
             os.dup2(fd, stream)
         process.close_range(3)

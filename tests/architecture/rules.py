@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Modules whose purpose is to change the kernel's state or to reach libc.
 MODULES = {
-    "_ctypes", "_posixsubprocess", "ctypes", "multiprocessing", "prctl", "pty", "resource", "subprocess",
+    "_ctypes", "_posixsubprocess", "_prctl", "ctypes", "multiprocessing", "prctl", "pty", "resource", "subprocess",
 }  # fmt: skip
 NETLINK_MODULES = {"pyroute2"}
 
@@ -41,6 +41,7 @@ CALLS = {
     "posix": {"*"},
     "fcntl": {"ioctl"},
     "socket": {"sethostname"},
+    "_signal": {"*"},
     "signal": {"pidfd_send_signal", "pthread_kill", "raise_signal"},
     "termios": {"tcsetattr"},
 }  # fmt: skip
