@@ -41,7 +41,7 @@ CALLS = {
     "posix": {"*"},
     "fcntl": {"ioctl"},
     "socket": {"sethostname"},
-    "_signal": {"*"},
+    "_signal": {"pidfd_send_signal", "pthread_kill", "raise_signal"},
     "signal": {"pidfd_send_signal", "pthread_kill", "raise_signal"},
     "termios": {"tcsetattr"},
 }  # fmt: skip

@@ -40,6 +40,7 @@ READERS: dict[tuple[str, str], str] = {
     ("linux/seccomp.py", "action_available"): "asks",
     ("linux/seccomp.py", "has_flag"): "asks with a program that no kernel can read",
     ("linux/seccomp.py", "notification_sizes"): "asks",
+    ("linux/signals.py", "send"): "for pidfd_send_signal(), whose step it is",
     ("linux/terminal.py", "get_size"): "TIOCGWINSZ asks",
     ("linux/terminal.py", "open_ptmx"): "opens a file; what it then changes goes through unlock()",
 }
