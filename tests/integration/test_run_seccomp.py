@@ -54,6 +54,10 @@ TABLE: dict[str, tuple[int | None, int | None, int | None]] = {
     "personality:0x40000": (EPERM, EPERM, 8),  # ADDR_NO_RANDOMIZE
     "socket:40:1:0": (EPERM, EPERM, None),  # AF_VSOCK
     "socket:38:5:0": (EPERM, EPERM, None),  # AF_ALG
+    f"socket:{1 << 32 | 40}:1:0": (EPERM, EPERM, None),  # ... in the half that the kernel looks at
+    f"socket:{1 << 32 | 38}:5:0": (EPERM, EPERM, None),
+    "socket:37:99:0": (None, None, None),
+    f"socket:{1 << 32 | 2}:99:0": (EINVAL, EINVAL, EINVAL),
     "socket:2:99:0": (EINVAL, EINVAL, EINVAL),
     "999": (ENOSYS, ENOSYS, ENOSYS),
     f"unshare:{CLONE_NEWUSER}": (EPERM, None, None),  # the last: it changes what the process may

@@ -4,8 +4,9 @@
 CVE-2016-9962         runc exec: its descriptors, through /proc, while it joins
 CVE-2016-8649         lxc-attach: a descriptor of the host's /proc, inherited
 CVE-2024-21626        runc: process.cwd is /proc/self/fd/N, a folder of the host
-CVE-2019-14271        docker cp: libraries of the image, loaded by a process with all its rights
+CVE-2019-14271, 2026-41567  docker cp: what the image calls a library or a tool, run with all our rights
 CVE-2020-14370, 2021-3602   podman, buildah: the engine's environment
+CVE-2026-57231        podman: a variable without a value, in an image, gets the engine's
 CVE-2016-10124, 2017-5226   lxc-attach, bubblewrap: keys pushed into the caller's terminal (TIOCSTI)
 ====================  ==========================================================================
 """
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from minicontainer.oci.runtime import Process
     from tests.bundles import Bundle
     from tests.kernel.libcontainer.containers import Containers
 
@@ -190,7 +192,7 @@ def test_cve_2019_14271_without_import_no_more(
     assert noted(bundle.rootfs) == "owned"
 
 
-# -- CVE-2020-14370, CVE-2021-3602
+# -- CVE-2021-3602
 
 
 def test_cve_2021_3602_nothing_of_our_environment_is_inside(
@@ -208,6 +210,36 @@ def test_cve_2021_3602_without_an_environment_of_its_own(
     monkeypatch.setenv("HOST_SECRET", "host")
     monkeypatch.setattr(program, "environment", lambda config: dict(os.environ))
     assert "HOST_SECRET=host" in containers.run(bundle, "env").out
+
+
+# -- CVE-2026-57231
+
+
+@pytest.mark.parametrize("entry", ["HOST_SECRET", "HOST_*", "*"])
+def test_cve_2026_57231_a_name_without_a_value_takes_none_of_ours(
+    containers: Containers, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
+    monkeypatch.setenv("HOST_SECRET", "host")
+    bundle.change({"process.env+": [entry]})
+    with pytest.raises(InvalidConfig, match="is not NAME=value"):
+        containers.run(bundle, "env")
+
+
+def test_cve_2026_57231_with_values_looked_up(
+    containers: Containers, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOST_SECRET", "host")
+    bundle.change({"process.env+": ["HOST_SECRET"]})
+
+    def looked_up(config: Process) -> dict[str, str]:
+        entries = [entry if "=" in entry else f"{entry}={os.environ[entry]}" for entry in config.env]
+        return dict(entry.split("=", 1) for entry in entries)
+
+    monkeypatch.setattr(program, "environment", looked_up)
+    assert "HOST_SECRET=host" in containers.run(bundle, "env").out
+
+
+# -- CVE-2020-14370
 
 
 def under_init(containers: Containers, bundle: Bundle) -> str:

@@ -7,6 +7,7 @@ CVE-2024-45310                  runc: the same while missing folders and files a
 CVE-2019-16884                  runc: a mount over /proc/self/attr
 CVE-2019-19921, CVE-2023-27561  runc: /proc is a link, and what is masked is behind it
 CVE-2026-41579                  runc: /dev is a link, and nodes and links are made behind it
+CVE-2026-88264                  crun: /dev/console is a link, and a file is made behind it
 CVE-2015-1334                   lxc-attach: a /proc of the container's making is believed
 ==============================  ================================================================
 
@@ -219,6 +220,36 @@ def test_cve_2026_41579_before_pivot_root(bundle: Bundle, outside: Path) -> None
     dev_elsewhere(bundle, outside)
     os.symlink("/proc/self/fd", f"{bundle.rootfs}/dev/fd")
     assert sorted(os.listdir(outside)) == ["fd", "secret"]
+
+
+# -- CVE-2026-88264
+
+
+def console_elsewhere(bundle: Bundle, outside: Path) -> None:
+    kept = [
+        mount for mount in bundle.config["mounts"] if mount["destination"] not in ("/dev", "/dev/console")
+    ]
+    bundle.change({"mounts": kept, "process.terminal": True})
+    os.symlink(climbing(outside) + "/console", f"{bundle.rootfs}/dev/console")
+    os.symlink("pts/ptmx", f"{bundle.rootfs}/dev/ptmx")
+
+
+def test_cve_2026_88264_a_link_for_the_console_is_not_followed(
+    containers: Containers, bundle: Bundle, outside: Path
+) -> None:
+    console_elsewhere(bundle, outside)
+    masters: list[int] = []
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        containers.create(bundle, on_console=masters.append)
+    for master in masters:
+        os.close(master)
+    assert os.listdir(outside) == ["secret"]
+
+
+def test_cve_2026_88264_before_pivot_root(bundle: Bundle, outside: Path) -> None:
+    console_elsewhere(bundle, outside)
+    open(f"{bundle.rootfs}/dev/console", "w").close()
+    assert sorted(os.listdir(outside)) == ["console", "secret"]
 
 
 # -- CVE-2019-19921, CVE-2023-27561
