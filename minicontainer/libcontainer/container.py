@@ -60,6 +60,8 @@ class Container:
         prepare: Callable[[int], None] | None = None,
         die_with_parent: bool = False,
         preserve_fds: int = 0,
+        listen_fds: int = 0,
+        console_expected: bool = False,
         new_keyring: bool = True,
     ) -> Container:
         """Make a container of ``bundle``; its program waits for `start`.
@@ -67,7 +69,9 @@ class Container:
         ``stdio`` are the program's standard streams, unless it has a terminal: then ``on_console``
         is given the master.  ``prepare`` is called with init's pid once its namespaces exist, and
         works while init mounts.  ``die_with_parent`` kills init when this process ends, however.
-        ``preserve_fds`` descriptors from 3 on go to the program.
+        ``preserve_fds`` descriptors from 3 on go to the program, which is told that it may listen at
+        the first ``listen_fds`` (sd_listen_fds(3)).  ``console_expected``: without a terminal, nothing
+        would ever be sent to who waits for it.
         Raises InvalidConfig, Unsupported, Conflict (the id is taken), CommandNotFound,
         CommandNotExecutable, OSError.
         """
@@ -79,6 +83,8 @@ class Container:
         creation.prepare = prepare
         creation.die_with_parent = die_with_parent
         creation.preserve_fds = preserve_fds
+        creation.listen_fds = listen_fds
+        creation.console_expected = console_expected
         creation.new_keyring = new_keyring
         record, fd, manager = creation.run()
         return cls(root, record, fd, manager)

@@ -59,6 +59,8 @@ class Creation:
         self.prepare: Callable[[int], None] | None = None
         self.die_with_parent = False
         self.preserve_fds = 0
+        self.listen_fds = 0
+        self.console_expected = False
         self.new_keyring = True
         self.confinement: Confinement | None = None
         self.undo: list[Callable[[], None]] = []
@@ -70,6 +72,7 @@ class Creation:
 
     def run(self) -> tuple[states.Record, int, Manager]:
         """The record, init's pidfd, the control group."""
+        self._amend_process()
         manager = cgroups.manager(self.cgroup_path)
         with field("linux.resources"):
             manager.check(self.resources)
@@ -88,17 +91,18 @@ class Creation:
             for close in reversed(self.opened):
                 close()
 
+    def _amend_process(self) -> None:
+        """What the caller and config.json must agree on."""
+        config = self.spec.process
+        assert config is not None
+        if self.console_expected and not config.terminal:
+            raise InvalidConfig("config.json: process.terminal is not set: there is no terminal to send")
+        if self.listen_fds:
+            config.env = [*config.env, f"LISTEN_FDS={self.listen_fds}", "LISTEN_PID=1"]
+
     def _make(self, manager: Manager) -> tuple[states.Record, int, Manager]:
         self._claim_id()
-        with field("linux.cgroupsPath"):
-            self.undo.append(manager.delete)
-            try:
-                manager.create()
-            except Conflict:
-                self.undo.remove(manager.delete)  # the group is another's
-                raise
-        with field("linux.resources"):
-            manager.apply(self.resources)
+        self._make_group(manager)
         borrowed = self._borrow()
         ours, theirs = sync.pair()
         listener = sync.listen(self.folder, states.START_SOCKET)
@@ -139,6 +143,17 @@ class Creation:
         except FileExistsError:
             raise Conflict(f"container id {self.id!r} is already in use") from None
         self.undo.append(lambda: states.remove(self.folder))
+
+    def _make_group(self, manager: Manager) -> None:
+        with field("linux.cgroupsPath"):
+            self.undo.append(manager.delete)
+            try:
+                manager.create()
+            except Conflict:
+                self.undo.remove(manager.delete)  # the group is another's
+                raise
+        with field("linux.resources"):
+            manager.apply(self.resources)
 
     def _open_namespaces(self) -> list[tuple[str, int]]:
         joins = []

@@ -54,6 +54,8 @@ def make(context: Context, *, detached: bool, on_console: Callable[[int], None] 
         context.root,
         on_console=on_console,
         preserve_fds=preserved(flags["preserve_fds"]),
+        listen_fds=listening(),
+        console_expected=bool(console),
         new_keyring=not flags["no_new_keyring"],
     )
     if flags["pid_file"]:
@@ -76,11 +78,23 @@ def refuse_systemd(context: Context) -> None:
 def preserved(count: int) -> int:
     """How many descriptors from 3 on go to the program: those of socket activation first
     (sd_listen_fds(3)).  Raises UsageError for one that is not open."""
-    total = count + int(os.environ.get("LISTEN_FDS") or 0)
+    if count < 0:
+        raise UsageError(f"--preserve-fds: {count} is below 0")
+    total = count + listening()
     for fd in range(3, 3 + total):
         if not os.path.lexists(f"/proc/self/fd/{fd}"):
             raise UsageError(f"--preserve-fds: descriptor {fd} is not open")
     return total
+
+
+def listening() -> int:
+    """How many sockets this very process was given to listen at (sd_listen_fds(3)).  Raises UsageError."""
+    count, pid = os.environ.get("LISTEN_FDS", ""), os.environ.get("LISTEN_PID", "")
+    if not count or pid != str(os.getpid()):
+        return 0
+    if not (count.isascii() and count.isdigit()):
+        raise UsageError(f"LISTEN_FDS: {count!r} is not a number")
+    return int(count)
 
 
 def _nobody(master: int) -> None:

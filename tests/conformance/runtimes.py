@@ -69,9 +69,10 @@ class Runtime:
         given: bytes = b"",
         env: dict[str, str] | None = None,
         cwd: str | None = None,
-        pass_fds: tuple[int, ...] = (),
+        through: tuple[str, ...] = (),
     ) -> Outcome:
-        """Run the command line; ``options`` are the global ones, ``given`` is its standard input.
+        """Run the command line; ``options`` are the global ones, ``given`` is its standard input,
+        ``through`` what starts it.
 
         What it writes goes to files: a container keeps a pipe open for as long as it lives.
         """
@@ -79,9 +80,9 @@ class Runtime:
         paths = [f"{self.root}.{name}" for name in ("stdout", "stderr")]
         with open(paths[0], "wb") as out, open(paths[1], "wb") as err:
             ended = subprocess.run(
-                [*self.program, "--root", self.root, *options, *words],
+                [*through, *self.program, "--root", self.root, *options, *words],
                 stdin=None if given else subprocess.DEVNULL, input=given or None, stdout=out, stderr=err,
-                env={**os.environ, **(env or {})}, cwd=cwd, pass_fds=pass_fds,
+                env={**os.environ, **(env or {})}, cwd=cwd,
                 check=False, timeout=TIMEOUT_S,
             )  # fmt: skip
         texts = []
