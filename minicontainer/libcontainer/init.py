@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import gc
 import os
+import stat
 
 from minicontainer.errors import InvalidConfig
 from minicontainer.libcontainer import process as program
-from minicontainer.libcontainer.rootfs import CgroupMount, Rootfs, field
+from minicontainer.libcontainer.rootfs import NULL_DEVICE, CgroupMount, Rootfs, field
 from minicontainer.libcontainer.sync import Channel
 from minicontainer.linux import (
     credentials,
@@ -182,8 +183,9 @@ class Init:
                 os.close(master)
                 console.bind_console()
             return
+        null = _own_null()
         for stream, fd in enumerate(self.stdio):
-            os.dup2(fd, stream)
+            os.dup2(null if null >= 0 and _is_null(fd) else fd, stream)
 
     def _settle(self) -> str:
         path = program.prepare(self.process, self.linux, self.confinement, self.proc)
@@ -236,6 +238,25 @@ class Init:
 
             reaper.run(become, connection.close)
         become()
+
+
+def _own_null() -> int:
+    """The container's null device, in place of the host's: what is open belongs to the container's tree
+    then, and criu finds it there (runc does so too).  -1 where it has none.
+    """
+    try:
+        fd = os.open("/dev/null", os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+    if _is_null(fd):
+        return fd
+    os.close(fd)
+    return -1
+
+
+def _is_null(fd: int) -> bool:
+    status = os.fstat(fd)
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == NULL_DEVICE
 
 
 def leave_keys() -> None:
