@@ -7,6 +7,7 @@ import os
 import msgspec
 
 from minicontainer.cgroups.host import hierarchies
+from minicontainer.engine import userns
 from minicontainer.util import files
 
 SECURITY_MODULES = "/sys/kernel/security/lsm"
@@ -70,6 +71,8 @@ def security_options() -> list[str]:
     found = [name for name in security_modules() if name in ("apparmor", "selinux")]
     if namespaced("cgroup"):
         found.append("cgroupns")
+    if userns.own_ids("uid"):
+        found.append("rootless")
     return found
 
 

@@ -52,10 +52,9 @@ def enter(root: str) -> None:
 
 
 def _enter(root: str) -> None:
-    monitor = _running(root)
-    if monitor:
+    fd = _namespace_of(_running(root))
+    if fd >= 0:
         because("only in the user namespace of the running containers can they be reached")
-        fd = os.open(namespaces.path(monitor, "user"), os.O_RDONLY | os.O_CLOEXEC)
         try:
             namespaces.setns(fd, process.CLONE_NEWUSER)
         finally:
@@ -91,6 +90,14 @@ def _map_one(uid: int, gid: int) -> None:
     for name, own in (("gid", gid), ("uid", uid)):
         because(f"this user's {name} is the only one there")
         control.write_control(f"/proc/self/{name}_map", f"0 {own} 1")
+
+
+def _namespace_of(monitor: int) -> int:
+    """A descriptor of its user namespace; -1 for none, or one that has ended just now."""
+    try:
+        return os.open(namespaces.path(monitor, "user"), os.O_RDONLY | os.O_CLOEXEC) if monitor else -1
+    except (FileNotFoundError, ProcessLookupError):
+        return -1
 
 
 def _running(root: str) -> int:

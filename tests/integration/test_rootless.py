@@ -198,6 +198,13 @@ def test_subordinate_ids(user: User, subordinate: None) -> None:
     user.ok("rm", "-f", "box")
 
 
+def test_many_at_once(user: User) -> None:
+    """Each finds the namespace of the others, or makes one, or finds one that is just ending."""
+    started = [user.start(*RUN, "busybox", "echo", str(n)) for n in range(6)]
+    shown = [process.communicate(timeout=30) for process in started]
+    assert [out for out, _ in shown] == [f"{n}\n".encode() for n in range(6)], shown
+
+
 REFUSED = {
     ("--network", "bridge"): "--network bridge needs root",
     ("--network", "host"): "--network host needs root",

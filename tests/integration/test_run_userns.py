@@ -182,6 +182,22 @@ def test_another_container_s_user_namespace(mc: Runner) -> None:
     assert [one == other for one, other in zip(alone, theirs, strict=True)] == [True, False, False, False]
 
 
+def test_refused_at_any_step_of_the_mapping(mc: Runner, tmp_path: Path) -> None:
+    """One line, exit status 125, and nothing left."""
+    listed = tmp_path / "steps"
+    mc.ok(*RUN, *MAPPED, "busybox", "true", env={"MINICONTAINER_FAULT": f"list:{listed}"})
+    steps = [
+        line.split()[1].partition("#")[0]
+        for line in listed.read_text().splitlines()
+        if line[:8] == "monitor:"
+    ]
+    last = max(number for number, name in enumerate(steps, 1) if name == "setfsuid")
+    for number in range(steps.index("clone3") + 1, last):
+        refused = mc(*RUN, *MAPPED, "busybox", "true", env={"MINICONTAINER_FAULT": f"monitor:{number}:EPERM"})
+        assert (refused.code, len(refused.err.splitlines())) == (125, 1), (steps[number - 1], refused)
+        assert mc.ok("ps", "-aq") == ""
+
+
 REFUSED = {
     ("--userns", "private"): "must provide at least one UID or GID mapping",
     ("--userns", "nonsense"): "invalid userns mode",
