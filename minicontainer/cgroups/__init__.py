@@ -34,16 +34,17 @@ if TYPE_CHECKING:
     from minicontainer.cgroups.host import Hierarchies
     from minicontainer.cgroups.manager import Manager
 
-__all__ = ["PARENT", "manager"]
+__all__ = ["PARENT", "manager", "no_manager"]
 
 PARENT = "/minicontainer"
 
 
-def manager(path: str, hierarchies: Hierarchies | None = None) -> Manager:
+def manager(path: str, hierarchies: Hierarchies | None = None, *, rootless: bool | None = None) -> Manager:
     """The manager of the group at ``path``, whether it exists yet or not; touches nothing.
 
-    A relative path goes below ``/minicontainer``.  Raises InvalidConfig for a path that climbs, and
-    Unsupported on a host without a cgroup file system.
+    A relative path goes below ``/minicontainer``.  ``rootless``: whether to do without a group where
+    none may be made; None: if the caller is not the host's root.  Raises InvalidConfig for a path that
+    climbs, and Unsupported on a host without a cgroup file system.
     """
     names = [name for name in path.split("/") if name not in ("", ".")]
     if not names or ".." in names:
@@ -51,10 +52,9 @@ def manager(path: str, hierarchies: Hierarchies | None = None) -> Manager:
     clean = "/" + "/".join(names) if path.startswith("/") else "/".join([PARENT, *names])
     found = hierarchies or host.hierarchies()
     place = found.bound.get("freezer") or found.unified
-    if hierarchies is None and not (place and os.access(place, os.W_OK)) and _in_user_namespace():
-        from minicontainer.cgroups.none import NoManager
-
-        return NoManager(clean, found)
+    may = hierarchies is not None or (place is not None and os.access(place, os.W_OK))
+    if not may and (_is_ordinary() if rootless is None else rootless):
+        return no_manager(clean, found)
     if "freezer" in found.bound:
         from minicontainer.cgroups.v1.driver import V1Manager
 
@@ -68,8 +68,15 @@ def manager(path: str, hierarchies: Hierarchies | None = None) -> Manager:
     )
 
 
-def _in_user_namespace() -> bool:
-    """Whether this process's ids are not the host's (user_namespaces(7))."""
+def no_manager(path: str, hierarchies: Hierarchies | None = None) -> Manager:
+    """The manager of a container that has no group."""
+    from minicontainer.cgroups.none import NoManager
+
+    return NoManager(path, hierarchies or host.hierarchies())
+
+
+def _is_ordinary() -> bool:
+    """Whether this process is not the host's root, if only that of a user namespace (user_namespaces(7))."""
     from minicontainer.util import files
 
-    return files.read("/proc/self/uid_map").split() != [b"0", b"0", b"4294967295"]
+    return os.geteuid() != 0 or files.read("/proc/self/uid_map").split() != [b"0", b"0", b"4294967295"]

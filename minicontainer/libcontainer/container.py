@@ -43,7 +43,8 @@ class Container:
         if self._cgroup is None:
             from minicontainer import cgroups
 
-            self._cgroup = cgroups.manager(self.record.cgroup)
+            path = self.record.cgroup
+            self._cgroup = cgroups.manager(path) if self.record.freezer else cgroups.no_manager(path)
         return self._cgroup
 
     # -- making and finding one
@@ -63,6 +64,7 @@ class Container:
         listen_fds: int = 0,
         console_expected: bool = False,
         new_keyring: bool = True,
+        rootless: bool | None = None,
     ) -> Container:
         """Make a container of ``bundle``; its program waits for `start`.
 
@@ -71,7 +73,8 @@ class Container:
         works while init mounts.  ``die_with_parent`` kills init when this process ends, however.
         ``preserve_fds`` descriptors from 3 on go to the program, which is told that it may listen at
         the first ``listen_fds`` (sd_listen_fds(3)).  ``console_expected``: without a terminal, nothing
-        would ever be sent to who waits for it.
+        would ever be sent to who waits for it.  ``rootless``: do without a control group where none
+        may be made, as long as no limit asks for one (None: if not the host's root).
         Raises InvalidConfig, Unsupported, Conflict (the id is taken), CommandNotFound,
         CommandNotExecutable, OSError.
         """
@@ -86,6 +89,7 @@ class Container:
         creation.listen_fds = listen_fds
         creation.console_expected = console_expected
         creation.new_keyring = new_keyring
+        creation.rootless = rootless
         record, fd, manager = creation.run()
         return cls(root, record, fd, manager)
 

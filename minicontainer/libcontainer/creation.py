@@ -62,6 +62,7 @@ class Creation:
         self.listen_fds = 0
         self.console_expected = False
         self.new_keyring = True
+        self.rootless: bool | None = None
         self.confinement: Confinement | None = None
         self.undo: list[Callable[[], None]] = []
         self.opened: list[Callable[[], None]] = []
@@ -73,7 +74,7 @@ class Creation:
     def run(self) -> tuple[states.Record, int, Manager]:
         """The record, init's pidfd, the control group."""
         self._amend_process()
-        manager = cgroups.manager(self.cgroup_path)
+        manager = cgroups.manager(self.cgroup_path, rootless=self.rootless)
         with field("linux.resources"):
             manager.check(self.resources)
         if self.linux.seccomp is not None:

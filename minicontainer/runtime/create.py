@@ -57,6 +57,7 @@ def make(context: Context, *, detached: bool, on_console: Callable[[int], None] 
         listen_fds=listening(),
         console_expected=bool(console),
         new_keyring=not flags["no_new_keyring"],
+        rootless={"true": True, "false": False}.get(context.options["rootless"]),
     )
     if flags["pid_file"]:
         try:

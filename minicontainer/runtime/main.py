@@ -54,7 +54,7 @@ VERBS = {
     "list": ("listing", "list containers started with the given root"),
     "pause": ("pause", "suspend all processes inside the container"),
     "ps": ("ps", "display the processes running inside a container"),
-    "restore": ("checkpoint", "restore a container from a previous checkpoint"),
+    "restore": ("restore", "restore a container from a previous checkpoint"),
     "resume": ("pause", "resume all processes that have been paused"),
     "run": ("run", "create and run a container"),
     "spec": ("spec", "create a new specification file"),
@@ -144,11 +144,17 @@ def _log(options: dict[str, Any]) -> Log:
 
 
 def _default_root() -> str:
-    """As runc's: below XDG_RUNTIME_DIR for who is not root, also in a user namespace."""
+    """As runc's: below XDG_RUNTIME_DIR for who is not root, or only in a user namespace of his own."""
     own = os.environ.get("XDG_RUNTIME_DIR")
-    if own and (os.geteuid() != 0 or os.environ.get("USER", "root") != "root"):
-        return f"{own}/{NAME}"
-    return f"/run/{NAME}"
+    return f"{own}/{NAME}" if own and not _is_root() else f"/run/{NAME}"
+
+
+def _is_root() -> bool:
+    if os.geteuid() != 0:
+        return False
+    with open("/proc/self/uid_map") as ids:
+        mapped = ids.read().split() != ["0", "0", "4294967295"]
+    return not mapped or os.environ.get("USER") == "root"
 
 
 def _failed(error: Exception, log: Log, verb: str) -> int:
