@@ -15,7 +15,7 @@ from minicontainer.linux import mount as m
 from minicontainer.linux import mountfd as fd
 from minicontainer.oci.runtime import IDMapping
 from tests.bundles import Bundle
-from tests.kernel.linux.child import in_child, own_mounts
+from tests.kernel.linux.child import in_child, mounted, own_mounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -173,3 +173,76 @@ def test_a_file_system_that_cannot_be_mapped(containers: Containers, bundle: Bun
     with pytest.raises(OSError, match="Invalid argument") as caught:
         containers.create(bundle)
     assert caught.value.context == "mounts[6].uidMappings (/mnt)"  # type: ignore[attr-defined]
+
+
+@pytest.mark.needs("user namespace")
+def test_mappings_of_a_user_namespace_that_is_joined(
+    containers: Containers, mapped: Bundle, files: Path
+) -> None:
+    first = containers.sleeping(mapped)
+    mapped.namespace("user", f"/proc/{first.record.pid}/ns/user")
+    mapped.change({"linux.uidMappings": [], "linux.gidMappings": []})
+    mapped.change(bind(files, "idmap"))
+    found = containers.run(mapped, f"{OWNERS}; cat /proc/self/uid_map; mount | grep -c ' /proc '")
+    assert found.out.split() == [
+        "/mnt/seven", "7", "7", "/mnt/zero", "0", "0", "0", "100000", "65536", "1",
+    ], found  # fmt: skip
+
+
+# -- flags that a user namespace may not take away (mount_namespaces(7), Restrictions)
+
+
+@pytest.mark.needs("user namespace")
+@pytest.mark.parametrize("more", [["ro"], ["remount", "ro"], ["noexec"]])
+def test_locked_flags_are_kept(containers: Containers, mapped: Bundle, more: list[str]) -> None:
+    def work() -> list[str]:
+        folder = locked(mapped)
+        if more[0] == "remount":
+            mapped.mount("/mnt", "bind", folder, "bind")
+        mapped.mount("/mnt", "bind", folder, "bind", *more)
+        container = containers.sleeping(mapped)
+        found = mounted("/mnt", container.record.pid)
+        containers.delete_all()
+        assert found is not None
+        return found.options
+
+    assert {"nosuid", "nodev", more[-1]} <= set(in_child(work))
+
+
+@pytest.mark.needs("user namespace")
+def test_a_locked_flag_cannot_be_taken_away(containers: Containers, mapped: Bundle) -> None:
+    def work() -> str:
+        mapped.mount("/mnt", "bind", locked(mapped), "bind", "suid")
+        try:
+            containers.create(mapped)
+        except OSError as error:
+            return f"{error.context}: {error.strerror}"  # type: ignore[attr-defined]
+        return "taken away"
+
+    assert in_child(work) == "mounts[6] (/mnt): Operation not permitted"
+
+
+@pytest.mark.needs("user namespace")
+def test_a_read_only_root_with_locked_flags(containers: Containers, mapped: Bundle) -> None:
+    def work() -> list[str]:
+        own_mounts()
+        m.mount(mapped.path, mapped.path, None, m.MS_BIND)
+        m.mount(None, mapped.path, None, m.MS_REMOUNT | m.MS_BIND | m.MS_NOSUID | m.MS_NODEV)
+        mapped.change({"root.readonly": True})
+        container = containers.sleeping(mapped)
+        found = mounted("/", container.record.pid)
+        containers.delete_all()
+        assert found is not None
+        return found.options
+
+    assert {"ro", "nosuid", "nodev"} <= set(in_child(work))
+
+
+def locked(bundle: Bundle) -> str:
+    """A folder on a file system without set-user-ID programs and devices, for this mount namespace."""
+    own_mounts()
+    folder = f"{bundle.path}/locked"
+    os.mkdir(folder)
+    m.mount("none", folder, "tmpfs", m.MS_NOSUID | m.MS_NODEV, "mode=755")
+    os.makedirs(f"{folder}/below")
+    return f"{folder}/below"
