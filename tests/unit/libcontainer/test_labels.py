@@ -79,7 +79,8 @@ def test_without_labels_nothing_is_held() -> None:
 def test_a_label_that_the_kernel_does_not_take_is_an_error(field: str) -> None:
     if labels.apparmor() or labels.selinux():
         pytest.skip("a security module runs here, and could take it")
-    process = Process(cwd="/", **{field: "nonsense"})
+    process = Process(cwd="/")
+    setattr(process, field, "nonsense")
     proc = procfs.hold()
     try:
         with pytest.raises(OSError, match="/attr/exec") as caught:
