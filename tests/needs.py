@@ -97,6 +97,23 @@ def _overlay() -> str:
     return f"no overlay mounts in {tempfile.gettempdir()}: {refused}" if refused else ""
 
 
+def _id_mapped_mounts() -> str:
+    def attempt(folder: str) -> None:
+        from minicontainer.errors import Unsupported
+        from minicontainer.storage.mapped import Mapping, attach
+
+        namespaces.unshare(namespaces.FLAGS["mount"])
+        mount.mount("none", "/", None, mount.MS_REC | mount.MS_PRIVATE, None)
+        try:
+            attach(folder, folder, Mapping([(0, 1, 1)], [(0, 1, 1)]).namespace())
+        except Unsupported as error:
+            raise OSError(0, str(error)) from None
+
+    with tempfile.TemporaryDirectory() as folder:
+        refused = in_child(lambda: attempt(folder))
+    return f"no id-mapped mounts in {tempfile.gettempdir()}: {refused}" if refused else ""
+
+
 def _nat() -> str:
     if reason := lacks("command:nft"):
         return reason
@@ -165,6 +182,7 @@ FAMILIES = {"command": _command, "capability": _capability, "controller": _contr
 PROBES: dict[str, Callable[[], str]] = {
     **{f"{kind} namespace": _namespace(kind, flag) for kind, flag in namespaces.FLAGS.items()},
     "overlay": _overlay,
+    "id-mapped mounts": _id_mapped_mounts,
     "nat": _nat,
     "control groups": _control_groups,
     "cgroup v1": _cgroup_v1,

@@ -21,7 +21,7 @@ RUN = ("run", "--rm", "--network", "none")
 FIRST = 300_000
 MAPPED = ("--uidmap", f"0:{FIRST}:65536", "--gidmap", f"0:{2 * FIRST}:65536")
 
-pytestmark = pytest.mark.needs("user namespace")
+pytestmark = pytest.mark.needs("user namespace", "id-mapped mounts")
 
 
 @pytest.fixture

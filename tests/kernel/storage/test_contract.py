@@ -376,7 +376,7 @@ def test_a_missing_image_says_how_to_get_one(bench: Bench) -> None:
         bench.store.resolve("nothing")
 
 
-@pytest.mark.needs("user namespace")
+@pytest.mark.needs("user namespace", "id-mapped mounts")
 def test_mapped_owners_are_shown_and_not_stored(bench: Bench) -> None:
     """A view with the owners of a user namespace (mapped.py); what is on disk keeps the image's ids."""
     image = bench.image(BASE)
