@@ -42,6 +42,7 @@ ALLOWED = {
     "exec": ("created", "running"),
     "events": ("created", "running", "paused"),
     "update": ("created", "running", "paused"),
+    "checkpoint": ("running", "paused"),
     "pause": ("running", "created"),
     "resume": ("paused",),
     "kill": ("created", "running", "paused"),
