@@ -112,6 +112,45 @@ def test_recursive_options_reach_every_mount_of_the_tree(
     assert option[1:] in below
 
 
+@pytest.mark.parametrize(
+    ("option", "flag", "gone"),
+    [
+        ("rrw", m.MS_RDONLY, "ro"),
+        ("rsuid", m.MS_NOSUID, "nosuid"),
+        ("rdev", m.MS_NODEV, "nodev"),
+        ("rexec", m.MS_NOEXEC, "noexec"),
+        ("ratime", m.MS_NOATIME, "noatime"),
+        ("rdiratime", m.MS_NODIRATIME, "nodiratime"),
+        ("rsymfollow", m.MS_NOSYMFOLLOW, "nosymfollow"),
+        ("rstrictatime", m.MS_NOATIME, "noatime"),
+    ],
+)
+def test_recursive_options_take_away_too(
+    containers: Containers, bundle: Bundle, tmp_path: Path, option: str, flag: int, gone: str
+) -> None:
+    def work() -> list[list[str]]:
+        own_mounts()
+        tree = tmp_path / "tree"
+        tree.mkdir()
+        m.mount("none", str(tree), "tmpfs")
+        (tree / "below").mkdir()
+        m.mount("none", str(tree / "below"), "tmpfs")
+        for path in (tree, tree / "below"):
+            m.mount(None, str(path), None, m.MS_REMOUNT | m.MS_BIND | flag)
+        bundle.mount("/mnt", "bind", str(tree), "rbind", option)
+        container = containers.sleeping(bundle)
+        found = [mounted(path, container.record.pid) for path in ("/mnt", "/mnt/below")]
+        before = mounted(str(tree / "below"))
+        containers.delete_all()
+        assert before is not None
+        return [line.options for line in [before, *found] if line]
+
+    before, *found = in_child(work)
+    assert gone in before, "of the host"
+    assert len(found) == 2
+    assert all(gone not in options for options in found)
+
+
 def test_a_bind_is_one_mount_an_rbind_the_tree(
     containers: Containers, bundle: Bundle, tmp_path: Path
 ) -> None:
