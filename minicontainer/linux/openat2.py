@@ -87,7 +87,10 @@ def walk_in_root(root: int, path: str, flags: int) -> int:
             rest += target.split("/")[::-1]
             while target.startswith("/") and len(trail) > 1:
                 os.close(trail.pop())
-        return _reopen(trail[-1], path, flags)
+        return _reopen(trail[-1], flags)
+    except OSError as error:
+        error.filename = path
+        raise
     finally:
         for fd in trail:
             os.close(fd)
@@ -100,17 +103,13 @@ def _link(fd: int) -> str | None:
     return target if os.fstat(fd).st_size == len(os.fsencode(target)) else None
 
 
-def _reopen(fd: int, path: str, flags: int) -> int:
+def _reopen(fd: int, flags: int) -> int:
     """The file at O_PATH descriptor ``fd``, opened for ``flags``: what was walked to, not its name again."""
     if flags & os.O_PATH:
         return os.dup(fd)
     if flags & os.O_DIRECTORY:
         return os.open(".", flags | os.O_CLOEXEC, dir_fd=fd)
-    try:
-        return os.open(f"/proc/self/fd/{fd}", (flags & ~os.O_NOFOLLOW) | os.O_CLOEXEC)
-    except OSError as error:
-        error.filename = path
-        raise
+    return os.open(f"/proc/self/fd/{fd}", (flags & ~os.O_NOFOLLOW) | os.O_CLOEXEC)
 
 
 def reach(path: str, *, follow: bool = False) -> int:

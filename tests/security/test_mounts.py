@@ -3,6 +3,7 @@
 ==============================  ================================================================
 CVE-2015-1335, CVE-2019-18837   lxc, crun: a link of the image at a mount's destination
 CVE-2021-30465                  runc: a destination in a shared volume, exchanged after the look
+CVE-2022-23648                  containerd: what a volume begins with is copied through a link
 CVE-2024-45310                  runc: the same while missing folders and files are made
 CVE-2019-16884                  runc: a mount over /proc/self/attr
 CVE-2019-19921, CVE-2023-27561  runc: /proc is a link, and what is masked is behind it
@@ -119,6 +120,23 @@ def test_cve_2021_30465_before_pivot_root(bundle: Bundle, outside: Path) -> None
     assert os.path.realpath(place) == place  # the look
     exchange(place, climbing(outside))
     assert old_way(bundle, "/vol/data") == str(outside)
+
+
+# -- CVE-2022-23648
+
+
+def test_cve_2022_23648_nothing_of_the_host_is_copied(
+    containers: Containers, bundle: Bundle, outside: Path
+) -> None:
+    os.symlink(climbing(outside), f"{bundle.rootfs}/data")
+    bundle.mount("/data", "tmpfs", "tmpfs", "tmpcopyup")
+    assert containers.run(bundle, "ls -A /data/; cat /data/secret").out == ""
+
+
+def test_cve_2022_23648_before_pivot_root(bundle: Bundle, outside: Path, tmp_path: Path) -> None:
+    os.symlink(climbing(outside), f"{bundle.rootfs}/data")
+    shutil.copytree(f"{bundle.rootfs}/data", tmp_path / "volume")
+    assert (tmp_path / "volume" / "secret").read_text() == "host"
 
 
 # -- CVE-2024-45310

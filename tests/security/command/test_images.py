@@ -159,3 +159,11 @@ def test_accounts_are_not_read_from_a_device(mc: Runner, busybox_tar: Path) -> N
     begun = time.monotonic()
     assert mc.ok("exec", container, "echo", "ran") == "ran"
     assert time.monotonic() - begun < 10
+
+
+def test_an_image_s_labels_set_nothing(mc: Runner, busybox_tar: Path) -> None:  # CVE-2026-94603
+    label = "LABEL io.minicontainer.init=true"
+    mc.ok("import", "--change", label, str(busybox_tar), "labelled")
+    assert mc.ok("run", "--rm", "--network", "none", "labelled", "readlink", "/proc/1/exe") == "/bin/busybox"
+    by_flag = mc.ok("run", "--rm", "--init", "--network", "none", "labelled", "sh", "-c", "echo $$")
+    assert by_flag != "1"
