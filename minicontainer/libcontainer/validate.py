@@ -13,8 +13,9 @@ from minicontainer.oci.runtime import FIRST_VERSION, LAST_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minicontainer.oci.runtime import Linux, Process, Spec
+    from minicontainer.oci.runtime import Linux, Process, Spec, User
 
+NO_ID = 2**32 - 1
 LONGEST_INTERFACE = 15  # IFNAMSIZ without its zero
 
 
@@ -54,6 +55,7 @@ def _is_number(text: str) -> bool:
 
 def check_process(process: Process, mount_label: str | None = None) -> None:
     """What this host cannot do for a process, of exec too; args and cwd are process.py's to judge."""
+    _check_user(process.user)
     if process.apparmor_profile or process.selinux_label or mount_label:
         from minicontainer.libcontainer import labels
 
@@ -61,6 +63,15 @@ def check_process(process: Process, mount_label: str | None = None) -> None:
     if process.scheduler or process.io_priority or process.exec_cpu_affinity:
         # Inside the container it could not be imported any more.
         from minicontainer.libcontainer import scheduling  # noqa: F401
+
+
+def _check_user(user: User) -> None:
+    """Of setresuid(2), 2**32 - 1 asks for no change: the program would be root."""
+    given = [("uid", user.uid), ("gid", user.gid)]
+    given += [(f"additionalGids[{index}]", gid) for index, gid in enumerate(user.additional_gids)]
+    for name, number in given:
+        if number == NO_ID:
+            raise InvalidConfig(f"config.json: process.user.{name}: {number} is nobody's number")
 
 
 def _check_namespaces(linux: Linux) -> None:

@@ -6,7 +6,7 @@ import os
 
 from minicontainer.errors import InvalidConfig, UsageError
 from minicontainer.libcontainer.container import Container
-from minicontainer.linux import signals
+from minicontainer.linux import process, signals
 from minicontainer.oci.document import load, replace
 from minicontainer.oci.runtime import Capabilities, Process, Spec, User, load_spec
 from minicontainer.runtime import create, run
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minicontainer.runtime.main import Context
+    from minicontainer.util.sockets import Socket
 
 USAGE = "[FLAGS] CONTAINER-ID COMMAND [ARG...]"
 FLAGS = [
@@ -52,6 +53,7 @@ def main(context: Context) -> int:
         raise UsageError("cannot allocate tty if the process is detached without --console-socket")
     if flags["console_socket"] and not (flags["detach"] and config.terminal):
         raise UsageError("--console-socket is for a detached process with a terminal")
+    console = _console(flags["console_socket"])
     passed = run.forwarded()
     if not flags["detach"]:
         signals.block([*passed, signals.SIGCHLD, signals.SIGWINCH])
@@ -61,13 +63,28 @@ def main(context: Context) -> int:
         subgroups=flags["cgroup"],
         ignore_paused=flags["ignore_paused"],
     )
-    if flags["console_socket"]:
-        from minicontainer.runtime import console
+    try:
+        if console is not None:
+            from minicontainer.runtime.console import send
 
-        console.send(console.connect(flags["console_socket"]), joined.console)
-    if flags["pid_file"]:
-        files.write_atomic(flags["pid_file"], str(joined.pid).encode(), mode=0o644, sync=False)
+            send(console, joined.console)
+        if flags["pid_file"]:
+            files.write_atomic(flags["pid_file"], str(joined.pid).encode(), mode=0o644, sync=False)
+    except BaseException:
+        # Who asked would know nothing of it.
+        process.kill(joined.pid, signals.SIGKILL)
+        process.wait(joined.pid)
+        raise
     return 0 if flags["detach"] else run.attend(joined.pid, joined.console, passed)
+
+
+def _console(path: str) -> Socket | None:
+    """A connection to --console-socket, made before there is a process that could be left alone."""
+    if not path:
+        return None
+    from minicontainer.runtime import console
+
+    return console.connect(path)
 
 
 def _process(container: Container, flags: dict[str, Any], words: list[str]) -> Process:
@@ -98,17 +115,20 @@ def _process(container: Container, flags: dict[str, Any], words: list[str]) -> P
 def _user(user: User, flags: dict[str, Any]) -> User:
     uid, _, gid = flags["user"].partition(":")
     changes: dict[str, Any] = {}
-    try:
-        if uid:
-            changes["uid"] = int(uid)
-        if gid:
-            changes["gid"] = int(gid)
-        if flags["additional_gids"]:
-            more = [int(group) for group in flags["additional_gids"]]
-            changes["additional_gids"] = [*user.additional_gids, *more]
-    except ValueError as error:
-        raise UsageError(f"--user and --additional-gids take numbers: {error}") from None
+    if uid:
+        changes["uid"] = _id(uid)
+    if gid:
+        changes["gid"] = _id(gid)
+    if flags["additional_gids"]:
+        more = [_id(group) for group in flags["additional_gids"]]
+        changes["additional_gids"] = [*user.additional_gids, *more]
     return replace(user, **changes)
+
+
+def _id(word: str) -> int:
+    if not (word.isascii() and word.isdigit() and int(word[:11]) < 1 << 32):
+        raise UsageError(f"--user and --additional-gids take numbers of 32 bits: {word!r}")
+    return int(word)
 
 
 def _with_capabilities(held: Capabilities, names: list[str]) -> Capabilities:
