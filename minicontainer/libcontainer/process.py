@@ -275,7 +275,8 @@ def _check(path: str, name: str) -> None:
     except OSError as error:
         raise CommandNotFound(f'exec: "{name}": stat {path}: {error.strerror}') from None
     if stat.S_ISDIR(status.st_mode):
-        raise CommandNotExecutable(f'exec: "{name}": is a directory')
+        # execve(2): EACCES; engines know exit code 126 by its words.
+        raise CommandNotExecutable(f'exec: "{name}": is a directory: permission denied')
     if not os.access(path, os.X_OK, effective_ids=True):
         raise CommandNotExecutable(f'exec: "{name}": permission denied')
 
