@@ -64,6 +64,7 @@ class Container:
         listen_fds: int = 0,
         console_expected: bool = False,
         new_keyring: bool = True,
+        pivots: bool = True,
         rootless: bool | None = None,
     ) -> Container:
         """Make a container of ``bundle``; its program waits for `start`.
@@ -75,6 +76,7 @@ class Container:
         the first ``listen_fds`` (sd_listen_fds(3)).  ``console_expected``: without a terminal, nothing
         would ever be sent to who waits for it.  ``rootless``: do without a control group where none
         may be made, as long as no limit asks for one (None: if not the host's root).
+        ``pivots=False``: the host's root cannot be moved (it is the initramfs), only covered.
         Raises InvalidConfig, Unsupported, Conflict (the id is taken), CommandNotFound,
         CommandNotExecutable, OSError.
         """
@@ -89,6 +91,7 @@ class Container:
         creation.listen_fds = listen_fds
         creation.console_expected = console_expected
         creation.new_keyring = new_keyring
+        creation.pivots = pivots
         creation.rootless = rootless
         record, fd, manager = creation.run()
         return cls(root, record, fd, manager)

@@ -62,6 +62,7 @@ class Creation:
         self.listen_fds = 0
         self.console_expected = False
         self.new_keyring = True
+        self.pivots = True
         self.rootless: bool | None = None
         self.confinement: Confinement | None = None
         self.undo: list[Callable[[], None]] = []
@@ -124,6 +125,7 @@ class Creation:
         init.die_with_parent = self.die_with_parent
         init.preserve_fds = self.preserve_fds
         init.new_keyring = self.new_keyring
+        init.rootfs.pivots = self.pivots
         init.confinement = self.confinement
         pid, fd = self._clone(init, manager, ours, [f for kind, f in joins if kind == "pid"])
         self.undo.append(lambda: _end(pid, fd))

@@ -131,6 +131,7 @@ class Rootfs:
         self.settings = _settings(linux)  # file below /proc by the name of a sysctl
         self.proc = -1
         self.null_attached = False
+        self.pivots = True
         self.hooked = False  # by hooks that want to see the host's tree
         self.host = -1
 
@@ -181,10 +182,21 @@ class Rootfs:
         """Step 4."""
         because("so that the new root and the place of the old one are both .")
         m.chdir(self.path)
+        if not self.pivots:
+            self._cover_host()
+            return
         m.pivot_root(".", ".")
         because("the old root lies on the new one: the host's files are gone from this mount namespace")
         m.umount2(".", m.MNT_DETACH)
         because("out of the folder that is gone, to the new root")
+        m.chdir("/")
+
+    def _cover_host(self) -> None:
+        """For a host that runs from its initramfs, which pivot_root(2) refuses to move: the host's tree
+        stays in this mount namespace, below the container's root."""
+        because("the container's tree is moved over the root of this mount namespace")
+        m.mount(".", "/", None, m.MS_MOVE)
+        m.chroot(".")
         m.chdir("/")
 
     def show_host(self) -> None:

@@ -20,7 +20,7 @@ FLAGS = [
     Flag("bundle b", "text", "the folder with config.json (the current one)"),
     Flag("console-socket", "text", "an AF_UNIX socket that is sent the terminal's master"),
     Flag("pid-file", "text", "a file for init's process id"),
-    Flag("no-pivot", "switch", "accepted; pivot_root is done in any case"),
+    Flag("no-pivot", "switch", "the host runs from its initramfs: cover its root instead of moving it"),
     Flag("no-new-keyring", "switch", "leave the container the caller's session keyring"),
     Flag("preserve-fds", "number", "pass so many descriptors after the standard streams"),
 ]
@@ -57,6 +57,7 @@ def make(context: Context, *, detached: bool, on_console: Callable[[int], None] 
         listen_fds=listening(),
         console_expected=bool(console),
         new_keyring=not flags["no_new_keyring"],
+        pivots=not flags["no_pivot"],
         rootless={"true": True, "false": False}.get(context.options["rootless"]),
     )
     if flags["pid_file"]:
