@@ -20,6 +20,7 @@ status, network, cgroup, and only then the clients are told.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -270,9 +271,12 @@ class Monitor:
     def _discard(self) -> None:
         """For --rm.  Whoever works on the container now (commit) holds its lock, and is waited for."""
         rootfs = f"{self.folder}/rootfs"
-        if os.path.ismount(rootfs):
-            because("nothing may be mounted in a folder that is to be removed")
+        because("nothing may be mounted in a folder that is to be removed")
+        try:
             mount.umount2(rootfs, mount.MNT_DETACH)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # it failed before anything was mounted there
+                raise
         with self.engine.folders.container_lock(self.container.id):
             self.engine.discard(self.container)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -180,6 +181,28 @@ def test_another_container_s_user_namespace(mc: Runner) -> None:
     assert shown[-4:] == theirs
     alone = mc.ok(*RUN, options[0], "busybox", "sh", "-c", spaces).splitlines()
     assert [one == other for one, other in zip(alone, theirs, strict=True)] == [True, False, False, False]
+
+
+@pytest.fixture
+def without_overlay(mc: Runner) -> Iterator[None]:
+    """The root works with the other driver."""
+    path = f"{mc.root}/layers/driver"
+    with open(path) as file:
+        before = file.read()
+    with open(path, "w") as file:
+        file.write(before.replace("overlay", "vfs"))
+    yield
+    with open(path, "w") as file:
+        file.write(before)
+    shutil.rmtree(f"{mc.root}/layers/vfs")
+
+
+@pytest.mark.parametrize("options", [(), MAPPED], ids=["plain", "mapped"])
+def test_layers_that_are_copied(mc: Runner, without_overlay: None, options: tuple[str, ...]) -> None:
+    """And a container of theirs goes with --rm, though what is mounted there is of the same file system."""
+    script = "stat -c %u:%g /etc; touch /x; chown 5:6 /x; stat -c %u:%g /x"
+    assert mc.ok(*RUN, *options, "busybox", "sh", "-c", script) == "0:0\n5:6"
+    assert [name for name in os.listdir(f"{mc.root}/containers") if name != ".names"] == []
 
 
 def test_refused_at_any_step_of_the_mapping(mc: Runner, tmp_path: Path) -> None:
