@@ -69,6 +69,7 @@ class ExecCPUAffinity(Document):
 
 class Process(Document):
     NAMES = {"exec_cpu_affinity": "execCPUAffinity"}
+    ALWAYS = ("user",)  # REQUIRED by config.md, though not by its schema
 
     cwd: str
     args: list[str] = []

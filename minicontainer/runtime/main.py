@@ -124,6 +124,7 @@ def _do(options: dict[str, Any], log: Log, verb: str, words: list[str]) -> int:
     context.verb = verb
     if "--help" in words[:1] or "-h" in words[:1]:
         print(f"Usage: {NAME} {verb} {module.USAGE}\n\n{describe(flags)}")
+        sys.stdout.flush()
         return 0
     context.flags, context.words = parse(flags, words, stop=getattr(module, "STOP", False))
     status: int = module.main(context)
