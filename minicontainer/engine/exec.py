@@ -101,7 +101,7 @@ def _live(runtime: Runtime, config: Process, options: Options, starter: Socket, 
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         inner = (null, null, null) if options.tty else session.open_pipes(stdin=options.stdin, owner=owner)
         try:
-            joined = runtime.exec(config, inner, confined=not options.privileged)
+            joined = runtime.exec(config, inner)
         except (OSError, MinicontainerError) as error:
             client = Client(starter)
             client.sender.put_frame(attach.failed(errors.to_wire(error)))

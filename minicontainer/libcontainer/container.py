@@ -187,14 +187,13 @@ class Container:
         config: Process,
         stdio: tuple[int, int, int] = (0, 1, 2),
         *,
-        confined: bool = True,
         preserve_fds: int = 0,
         subgroups: list[str] | None = None,
         ignore_paused: bool = False,
     ) -> Joined:
         """Start one more process in the container; it is a child of this process.
 
-        ``confined``: by the container's own seccomp program, where it has one.  ``subgroups``: control
+        It is confined as the container is.  ``subgroups``: control
         groups below the container's to be in, ``[CONTROLLER[,CONTROLLER...]:]PATH`` (runc exec
         --cgroup).  ``ignore_paused``: a frozen container's process starts, and freezes.
         """
@@ -208,10 +207,9 @@ class Container:
         plan.preserve_fds = preserve_fds
         plan.shares_mounts = self.record.borrowed is not None
         plan.subgroups = [folder for text in subgroups or () for folder in self._subgroup(text)]
-        if confined:
-            plan.confinement = self._confinement()
-            if plan.confinement is not None and plan.confinement.notifies:
-                plan.state = self.state()
+        plan.confinement = self._confinement()
+        if plan.confinement is not None and plan.confinement.notifies:
+            plan.state = self.state()
         return plan.run()
 
     def _subgroup(self, text: str) -> list[str]:
