@@ -39,6 +39,7 @@ def trace(mc: Runner, folder: Path, *words: str, env: dict[str, str] | None = No
         ["-u", "7:8"],
         ["--read-only", "--tmpfs", "/tmp", "-m", "64m", "--cpus", "0.5", "--pids-limit", "20"],
         ["--cap-add", "ALL", "--cap-drop", "NET_ADMIN", "--security-opt", "no-new-privileges"],
+        ["--uidmap", "0:300000:65536", "--device", "/dev/zero:/dev/nil"],
         ["--privileged"],
         ["-t"],
         ["-v", "/:/host:ro", "-h", "box", "--domainname", "example.org", "--ulimit", "nofile=64:64"],
