@@ -132,7 +132,7 @@ def checkpoint(container: Container, options: Options) -> None:
         require_features(options, "lazy_pages", "lazy pages")
     for folder in (options.images, options.work):
         if folder:
-            os.makedirs(folder, 0o700, exist_ok=True)
+            make_folder(folder, spec)
     with Folders(options) as folders:
         asked = {**folders.options, **options.common("dump", record.annotations)}
         asked |= _of(container, spec, options)
@@ -147,6 +147,22 @@ def checkpoint(container: Container, options: Options) -> None:
         request.run(options.program)
     if not options.pre_dump and not options.leave_running:
         container.delete(force=True)
+
+
+def make_folder(path: str, spec: Spec) -> None:
+    """A folder for criu's files, which hold the container's memory and have mode 0644.
+
+    What criu restores in a user namespace is not root for the host, and looks for files there: its
+    group may search the folder.
+    """
+    if os.path.isdir(path):
+        return
+    os.makedirs(path, 0o700)
+    mappings = spec.linux.gid_mappings if spec.linux else []
+    root = next((m.host_id for m in mappings if m.container_id == 0), 0)
+    if root:
+        os.chown(path, -1, root)
+        os.chmod(path, 0o710)
 
 
 def _spec(bundle: str) -> Spec:

@@ -78,8 +78,9 @@ def find(program: str) -> str:
 class Request:
     """One request.  ``log`` is the file that criu is told to write, for what to say if it fails.
 
-    ``enter`` runs in the process that becomes criu; ``started`` is told its pid before it is asked;
-    ``notified`` is told each (event, pid or 0, descriptor or -1) and answers by returning or raising.
+    ``enter`` runs in the process that becomes criu, and silences it where nobody says otherwise;
+    ``started`` is told its pid before it is asked; ``notified`` is told each (event, pid or 0,
+    descriptor or -1) and answers by returning or raising.
     ``inherited`` stay open in criu, at their numbers: all that the options name.
     """
 
@@ -88,7 +89,7 @@ class Request:
         self.options = options
         self.log = log
         self.inherited: list[int] = []
-        self.enter: Callable[[], None] = lambda: None
+        self.enter: Callable[[], None] = _be_silent
         self.started: Callable[[int], None] = lambda pid: None
         self.notified: Notified = lambda event, pid, fd: None
         self.failure: BaseException | None = None
@@ -99,6 +100,8 @@ class Request:
         try:
             self.started(child)
             self._converse(connection)
+        except ConnectionError:
+            raise MinicontainerError(self._refusal({})) from None
         finally:
             connection.close()
             because("criu has answered, or sees that nobody asks any more")
@@ -110,6 +113,8 @@ class Request:
         try:
             connection.send(number(1, self.kind) + text(5, encode(FEATURES, self.options)))
             answer = decode(connection.recv(MESSAGE_SIZE))
+        except ConnectionError:
+            raise MinicontainerError(self._refusal({})) from None
         finally:
             connection.close()
             process.wait(child)
@@ -190,6 +195,13 @@ class Request:
         reason = f" ({os.strerror(code)})" if isinstance(code, int) and code > 0 else ""
         where = f"; its log is {self.log}" if os.path.exists(self.log) else ""
         return f"criu {VERBS[self.kind]} failed{reason}: {'; '.join(said)}{where}"
+
+
+def _be_silent() -> None:
+    """What criu says before it has a log is not for whoever reads our standard streams."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
 
 
 def last_errors(log: str) -> list[str]:

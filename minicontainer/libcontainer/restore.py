@@ -59,7 +59,7 @@ class Restoration(Creation):
         self.undo.append(lambda: self._end(manager))
         places = self._places()
         if self.options.work:
-            os.makedirs(self.options.work, 0o700, exist_ok=True)
+            checkpoint.make_folder(self.options.work, self.spec)
         with checkpoint.Folders(self.options) as folders:
             options = {**folders.options, **self.options.common("restore", self.spec.annotations)}
             options |= {"root": self.folder, "rst_sibling": True, "evasive_devices": True}
