@@ -126,7 +126,7 @@ def _user(user: User, flags: dict[str, Any]) -> User:
 
 
 def _id(word: str) -> int:
-    if not (word.isascii() and word.isdigit() and int(word[:11]) < 1 << 32):
+    if not (word.isascii() and word.isdigit() and len(word) <= 10 and int(word) < 1 << 32):
         raise UsageError(f"--user and --additional-gids take numbers of 32 bits: {word!r}")
     return int(word)
 

@@ -30,8 +30,8 @@ def main(context: Context) -> int:
 
 def parse_signal(word: str) -> int:
     """15 for "15", "TERM" and "SIGTERM", in any case.  Raises UsageError."""
-    if word.isdigit():
-        if int(word) > 64:
+    if word.isascii() and word.isdigit():
+        if len(word) > 2 or int(word) > 64:
             raise UsageError(f"unknown signal {word!r}")
         return int(word)
     name = word.upper()
