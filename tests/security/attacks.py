@@ -75,11 +75,14 @@ def at(name: str, act: Callable[[], None], who: str = "init", place: str | None 
 
 def switch_off(monkeypatch: pytest.MonkeyPatch, name: str, instead: object) -> None:
     """Put ``instead`` in the place of a function of libcontainer, in whichever file it is."""
-    import sys
+    import importlib
+    import pkgutil
 
-    found = [
-        m for n, m in sys.modules.items() if n.startswith("minicontainer.libcontainer.") and name in vars(m)
-    ]
+    from minicontainer import libcontainer
+
+    names = [found.name for found in pkgutil.iter_modules(libcontainer.__path__)]
+    modules = [importlib.import_module(f"minicontainer.libcontainer.{found}") for found in names]
+    found = [module for module in modules if name in vars(module)]
     assert found, f"{name} is gone: what protects now?"
     for module in found:
         monkeypatch.setattr(module, name, instead)

@@ -54,13 +54,14 @@ def elf() -> bytes:
     """A program of two system calls: write(1, "owned\\n", 6), exit(0)."""
     code = bytes.fromhex("b801000000 bf01000000 488d3512000000 ba06000000 0f05 b83c000000 31ff 0f05 9090")
     code += b"owned\n"
-    size = 120 + len(code)
+    size = 4096  # a whole page: kernels before 6.6 would clear the rest of it, which cannot be written
     head = (
         b"\x7fELF\2\1\1"
         + bytes(9)
         + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 120, 64, 0, 0, 64, 56, 1, 0, 0, 0)
     )
-    return head + struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, size, size, 4096) + code
+    program = head + struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, size, size, 4096) + code
+    return program.ljust(size, b"\0")
 
 
 def _loader() -> str:
@@ -84,7 +85,8 @@ def test_cve_2019_5736_without_the_refusal(
 ) -> None:
     evil(bundle)
     switch_off(monkeypatch, "_refuse_own_interpreter", lambda path, name: None)
-    assert containers.run(bundle).out == "owned\n"  # code of the image, in a process whose exe is ours
+    found = containers.run(bundle)
+    assert found.out == "owned\n", found  # code of the image, in a process whose exe is ours
 
 
 # -- not dumpable

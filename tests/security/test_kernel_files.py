@@ -185,10 +185,7 @@ def test_cve_2025_52881_by_name(
 
 
 def label(tmp_path: Path, *, held: bool) -> str:
-    """Write a label when the container has put files of its own over /proc; what those then say.
-
-    No security module has such a label: whatever the kernel is told, it refuses.
-    """
+    """Write a label when the container has put files of its own over /proc; what those then say."""
     proc = procfs.hold()
     fake = tmp_path / "proc"
     attr = fake / procfs.own(proc, "attr")
@@ -205,7 +202,8 @@ def label(tmp_path: Path, *, held: bool) -> str:
                 with open("/proc/self/attr/exec", "w") as believed:
                     believed.write("no such label")
         except OSError:
-            return "the kernel was told"
+            # No security module has such a label: it refuses, where there is one.
+            return "told the kernel: " + (attr / "exec").read_text()
         return (attr / "exec").read_text()
 
     try:
@@ -220,7 +218,7 @@ def label(tmp_path: Path, *, held: bool) -> str:
 
 
 def test_cve_2019_16884_a_label_is_told_to_the_kernel(tmp_path: Path) -> None:
-    assert label(tmp_path, held=True) == "the kernel was told"
+    assert label(tmp_path, held=True) in ("", "told the kernel: ")
 
 
 def test_cve_2019_16884_by_name(tmp_path: Path) -> None:
