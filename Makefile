@@ -58,7 +58,7 @@ test: test-unit test-root test-v2 test-nested ## every tier that this host can r
 test-unit: ready-test ## unit and architecture tiers; needs no root
 	$(BIN)/python -m pytest tests/unit tests/architecture
 
-test-root: ready-test ## kernel, integration, conformance and faults tiers, as root
+test-root: ready-test ## kernel, integration, conformance, faults and security tiers, as root
 	$(ROOT_PYTEST) $(ROOT_TIERS)
 
 test-v2: ready-test ## the control group tests on a real cgroup v2 kernel, in User-Mode Linux

@@ -36,7 +36,7 @@ TABLE: dict[str, tuple[int | None, int | None, int | None]] = {
     "unshare:0": (EPERM, 0, 0),
     "setns:100:0": (EPERM, EBADF, EBADF),
     "mount:1:1:1:0:0": (EPERM, EFAULT, None),
-    "fsopen:1:0": (EPERM, EFAULT, None),
+    "fsopen:1:0": (EPERM, EFAULT, None),  # CVE-2022-0185's
     "clone3:0:0": (ENOSYS, EINVAL, EINVAL),
     f"clone:{CLONE_NEWUSER | 0x00010000}": (EPERM, EINVAL, EINVAL),  # CLONE_THREAD alone is invalid
     "clone:0x00010000": (EINVAL, EINVAL, EINVAL),
@@ -55,7 +55,7 @@ TABLE: dict[str, tuple[int | None, int | None, int | None]] = {
     "socket:40:1:0": (EPERM, EPERM, None),  # AF_VSOCK
     "socket:38:5:0": (EPERM, EPERM, None),  # AF_ALG
     f"socket:{1 << 32 | 40}:1:0": (EPERM, EPERM, None),  # ... in the half that the kernel looks at
-    f"socket:{1 << 32 | 38}:5:0": (EPERM, EPERM, None),
+    f"socket:{1 << 32 | 38}:5:0": (EPERM, EPERM, None),  # CVE-2026-31431's, CVE-2026-123876's idea
     "socket:37:99:0": (None, None, None),
     f"socket:{1 << 32 | 2}:99:0": (EINVAL, EINVAL, EINVAL),
     "socket:2:99:0": (EINVAL, EINVAL, EINVAL),

@@ -7,7 +7,7 @@ CVE-2021-32760                  tests/kernel/storage/test_unpack.py)
 CVE-2018-15664, CVE-2019-18466, docker cp, podman cp, podman export: a folder of a running
 CVE-2023-0778                   container becomes a link to the host's while it is read
 CVE-2024-9676                   podman: the image's /etc/passwd is a link, or never ends
-CVE-2021-41091                  Docker: programs of containers run from the host by anybody
+CVE-2021-41091, CVE-2024-25621  Docker, containerd: programs of containers run from the host by anybody
 ==============================  ================================================================
 """
 
