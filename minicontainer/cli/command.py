@@ -144,6 +144,12 @@ class Command(_Dockerlike):
         settings = {"allow_interspersed_args": not leave_rest}
         super().__init__(name, context_settings=settings, **attributes)
         self.usage_line = usage
+        self.params.sort(key=_place)  # stable: arguments keep their order
+
+
+def _place(param: click.Parameter) -> str:
+    """Options are listed by their long names, as Docker's; arguments stand before them."""
+    return max(param.opts, key=len) if isinstance(param, click.Option) else ""
 
 
 def command(

@@ -46,6 +46,7 @@ FAULT = "MINICONTAINER_FAULT"  # linux/faults.py, for tests: imported only where
 
 VERBS = (
     Verb("run", "minicontainer.cli.run", "Create and run a new container from an image"),
+    Verb("create", "minicontainer.cli.create", "Create a new container, without starting it"),
     Verb("exec", "minicontainer.cli.exec", "Execute a command in a running container"),
     Verb("ps", "minicontainer.cli.ps", "List containers"),
     Verb("commit", "minicontainer.cli.commit", "Create a new image from a container's changes"),
