@@ -17,8 +17,10 @@ The two containers that share a volume are one here: a listener does what the ot
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 
 import pytest
 
@@ -29,11 +31,13 @@ from tests.security.attacks import at, exchange, in_mount_namespace, noted, swit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.bundles import Bundle
     from tests.kernel.libcontainer.containers import Containers
+
+RACES = 25
 
 
 @pytest.fixture
@@ -120,6 +124,39 @@ def test_cve_2021_30465_before_pivot_root(bundle: Bundle, outside: Path) -> None
     assert os.path.realpath(place) == place  # the look
     exchange(place, climbing(outside))
     assert old_way(bundle, "/vol/data") == str(outside)
+
+
+@pytest.fixture
+def exchanging(volume: Path, outside: Path) -> Iterator[None]:
+    """Another container, which exchanges /vol/data for a link and back as fast as it can."""
+    os.symlink(climbing(outside), volume / "link")
+    child = os.fork()
+    if child == 0:
+        data, link, other = (f"{volume}/{name}" for name in ("data", "link", "other"))
+        try:
+            while True:
+                for source, target in ((data, other), (link, data), (data, link), (other, data)):
+                    with contextlib.suppress(OSError):  # init has made a folder there meanwhile
+                        os.rename(source, target)
+        finally:
+            os._exit(1)
+    yield
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+@pytest.mark.usefixtures("exchanging")
+def test_cve_2021_30465_by_luck(containers: Containers, bundle: Bundle, outside: Path) -> None:
+    bundle.mount("/vol/data/new", "tmpfs", "tmpfs")
+    bundle.script(f"[ ! -e /vol/data/secret ] && [ ! -e {outside} ]")
+    noticed: OSError | None = None
+    for _ in range(RACES):
+        try:
+            assert containers.run(bundle).code == 0
+        except OSError as error:  # the exchange was noticed
+            noticed = error
+    assert os.listdir(outside) == ["secret"], noticed
+    assert (outside / "secret").read_text() == "host"
 
 
 # -- CVE-2022-23648
