@@ -148,7 +148,7 @@ def exchanging(volume: Path, outside: Path) -> Iterator[None]:
 @pytest.mark.usefixtures("exchanging")
 def test_cve_2021_30465_by_luck(containers: Containers, bundle: Bundle, outside: Path) -> None:
     bundle.mount("/vol/data/new", "tmpfs", "tmpfs")
-    bundle.script(f"[ ! -e /vol/data/secret ] && [ ! -e {outside} ]")
+    bundle.script(f"[ ! -e /vol/data/secret ] && [ ! -e {outside}/secret ]")
     noticed: OSError | None = None
     for _ in range(RACES):
         try:
