@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, file: str, name: str | None, changes: tuple[str, ...], message: str) -> None:
     """Stream the archive into the store, and print the new image's id."""
     from minicontainer.cli.progress import Progress
+    from minicontainer.engine import events
 
     engine = engine_of(ctx)
     with _open(file) as stream:
@@ -46,6 +47,7 @@ def command(ctx: click.Context, file: str, name: str | None, changes: tuple[str,
                 message=message or f"Imported from {'-' if file == '-' else os.path.basename(file)}",
                 progress=told,
             )
+    events.of_image(engine.folders, "import", image.id)
     click.echo(image.id)
 
 

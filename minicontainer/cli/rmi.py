@@ -16,11 +16,13 @@ from minicontainer.errors import MinicontainerError
 @click.pass_context
 def command(ctx: click.Context, images: tuple[str, ...], force: bool) -> None:
     """Untag or remove each, and print what was done."""
+    from minicontainer.engine import images as removal
+
     engine = engine_of(ctx)
     failed = False
     for name in images:
         try:
-            lines = engine.images.remove(name, force=force, in_use=engine.containers_of)
+            lines = removal.remove(engine, name, force=force)
         except MinicontainerError as error:
             failed = True
             click.echo(f"minicontainer: {error}", err=True)

@@ -13,6 +13,7 @@ from contextlib import ExitStack, suppress
 import msgspec
 
 from minicontainer import errors
+from minicontainer.engine import events
 from minicontainer.engine.engine import Engine, Found
 from minicontainer.errors import NotFound
 from minicontainer.linux import door, process
@@ -23,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from minicontainer.engine.records import Container
     from minicontainer.image.model import Image
     from minicontainer.libcontainer.container import Container as Runtime
 
@@ -152,7 +154,7 @@ def _commit(
     driver = engine.driver(container.driver)
     config = container.config
     base = parent.config if parent else ContainerConfig()
-    return engine.images.commit(
+    image = engine.images.commit(
         parent,
         driver.changes(engine.folders.container(container.id), container.chain),
         reference=reference,
@@ -176,3 +178,14 @@ def _commit(
         ),
         created_by=" ".join([*(config.entrypoint or []), *config.cmd]),
     )
+    _tell_journal(engine, container, image, reference, message)
+    return image
+
+
+def _tell_journal(
+    engine: Engine, container: Container, image: Image, reference: str | None, message: str
+) -> None:
+    if reference:
+        events.of_image(engine.folders, "tag", image.id, reference)
+    facts = {"comment": message, "imageID": image.id, "imageRef": reference or ""}
+    events.of_container(engine.folders, container, "commit", **facts)

@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 
 from minicontainer import cgroups
-from minicontainer.engine import defaults, isolation, names, records, security, spec, userns
+from minicontainer.engine import defaults, events, isolation, names, records, security, spec, userns
 from minicontainer.engine.records import Container, Folders, HostConfig, Status
 from minicontainer.errors import Conflict, CorruptData, MinicontainerError, NotFound, Unsupported
 from minicontainer.libcontainer.container import Container as Runtime
@@ -227,6 +227,7 @@ class Engine:
             raise
         finally:
             os.close(fd)
+        events.of_container(self.folders, container, "create")
         try:
             # Recorded, the container keeps its image; was that removed before, its layers are missing.
             self.images.ensure_unpacked(image)
@@ -345,7 +346,9 @@ class Engine:
         found = self.find(text)
         if not found.running:
             raise Conflict(f"Cannot kill container: {text}: container {found.container.id} is not running")
-        self.runtime(found).kill(number)
+        runtime = self.runtime(found)
+        events.of_container(self.folders, found.container, "kill", signal=str(number))
+        runtime.kill(number)
         if number == signal.SIGKILL:
             self.wait(found, STOP_TIMEOUT)
 
@@ -365,10 +368,16 @@ class Engine:
         found = self.find(text)
         if not found.running:
             return
-        self.signal(found.container.id, number or _stop_signal(found.container))
+        self._ask_to_end(found.container, number or _stop_signal(found.container))
         if not self.wait(found, timeout):
-            self.signal(found.container.id, signal.SIGKILL)
+            self._ask_to_end(found.container, signal.SIGKILL)
             self.wait(found, -1)
+        events.of_container(self.folders, found.container, "stop")
+
+    def _ask_to_end(self, container: Container, number: int) -> None:
+        # Told before, so that nobody reads of a death ahead of its cause.
+        events.of_container(self.folders, container, "kill", signal=str(number))
+        self.signal(container.id, number)
 
     def wait(self, found: Found, timeout: float) -> bool:
         """Until the container has ended and is cleaned up; False after ``timeout`` seconds (< 0: never)."""
@@ -411,7 +420,7 @@ class Engine:
                 f"You cannot remove a running container {container_id}. "
                 "Stop the container before attempting removal or force remove"
             )
-        self.signal(container_id, signal.SIGKILL)
+        self._ask_to_end(found.container, signal.SIGKILL)
         self.wait(found, RETRY)  # one that is only being started has no process to kill yet
         return False
 
@@ -442,6 +451,7 @@ class Engine:
             if os.path.lexists(lock):
                 os.unlink(lock)
             self.driver(container.driver).remove(f"{away}/container")
+            events.of_container(self.folders, container, "destroy")
         finally:
             remove_tree(away)
             os.close(fd)
@@ -459,6 +469,8 @@ class Engine:
     def _mend(self, found: Found) -> Found:
         container = found.container
         self.give_back(container)
+        if found.status.started and not found.status.finished:
+            events.of_container(self.folders, container, "die", exitCode="137")
         if container.host.auto_remove:
             self.discard(container)
             raise NotFound(f"No such container: {container.id}")

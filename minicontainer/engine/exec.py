@@ -11,7 +11,7 @@ import os
 import msgspec
 
 from minicontainer import errors
-from minicontainer.engine import attach, spec, userns
+from minicontainer.engine import attach, events, spec, userns
 from minicontainer.engine.engine import Engine, Found
 from minicontainer.engine.session import Client, Session, drain, leave_caller
 from minicontainer.errors import Conflict, MinicontainerError
@@ -80,6 +80,8 @@ def launch(engine: Engine, found: Found, options: Options) -> Socket:
     """Start the process in a session of its own; a client's socket, as `Engine.start` gives one."""
     config = configure(engine, found, options)
     runtime = engine.runtime(found)
+    told = _Told(engine, found, options.args)
+    told("exec_create")
     ours, theirs = sockets.pair(sockets.SOCK_STREAM)
     because("a session for this process, which outlives this command")
     if process.fork() == 0:
@@ -87,12 +89,29 @@ def launch(engine: Engine, found: Found, options: Options) -> Socket:
         door.i_am("session")
         mapping = userns.mapping(found.container.host)
         owner = mapping.uid(config.user.uid) if mapping is not None else -1
-        _live(runtime, config, options, theirs, owner)
+        _live(runtime, config, options, theirs, owner, told)
     theirs.close()
     return ours
 
 
-def _live(runtime: Runtime, config: Process, options: Options, starter: Socket, owner: int) -> None:
+class _Told:
+    """Tells the journal of one exec, under an id of its own."""
+
+    def __init__(self, engine: Engine, found: Found, args: list[str]) -> None:
+        self.engine = engine
+        self.found = found
+        self.command = " ".join(args)
+        self.id = os.urandom(32).hex()
+
+    def __call__(self, action: str, **extra: str) -> None:
+        """Of exec_create and exec_start the command is a part, as in Docker."""
+        whole = action if extra else f"{action}: {self.command}"
+        events.of_container(self.engine.folders, self.found.container, whole, execID=self.id, **extra)
+
+
+def _live(
+    runtime: Runtime, config: Process, options: Options, starter: Socket, owner: int, told: _Told
+) -> None:
     """The session's whole life; does not return."""
     try:
         leave_caller()
@@ -114,9 +133,12 @@ def _live(runtime: Runtime, config: Process, options: Options, starter: Socket, 
             session.take_console(joined.console)
         for stream in (0, 1, 2):
             os.dup2(null, stream)
+        told("exec_start")
         session.facts = {"pid": pid}
         session.welcome(starter)
         session.serve(pidfd.pidfd_open(pid))
-        session.farewell(attach.exited(process.wait(pid)))
+        code = process.wait(pid)
+        told("exec_die", exitCode=str(code))
+        session.farewell(attach.exited(code))
     finally:
         os._exit(0)

@@ -29,7 +29,7 @@ from contextlib import suppress
 import msgspec
 
 from minicontainer import errors
-from minicontainer.engine import attach, isolation, logs, records, sharing, spec, userns
+from minicontainer.engine import attach, events, isolation, logs, records, sharing, spec, userns
 from minicontainer.engine.records import Status
 from minicontainer.engine.session import Client, Session, drain, leave_caller
 from minicontainer.errors import MinicontainerError
@@ -140,6 +140,7 @@ class Monitor:
         self.status.pid = self.runtime.record.pid
         self.status.started = time.time()
         self._save(sync=False)
+        self._tell("start")
         self.session.facts = {"id": self.container.id, "pid": self.status.pid}
         self.session.welcome(self.starter)
         self._drop_own_streams()
@@ -192,6 +193,7 @@ class Monitor:
 
     def _signal(self, number: int) -> None:
         assert self.runtime is not None
+        self._tell("kill", signal=str(number))
         try:
             self.runtime.kill(number)
         except MinicontainerError:
@@ -236,11 +238,21 @@ class Monitor:
         self.status.oom_killed = self._ran_out_of_memory(code)
         self.status.exit_code = code
         self.status.finished = time.time()
+        self._tell_of_end(code)
         try:
             self._end("exited")
         finally:
             # With a full disk the status is lost, but those who are attached still learn it.
             self.session.farewell(attach.exited(code))
+
+    def _tell(self, action: str, **extra: str) -> None:
+        events.of_container(self.engine.folders, self.container, action, **extra)
+
+    def _tell_of_end(self, code: int) -> None:
+        if self.status.oom_killed:
+            self._tell("oom")
+        lasted = int(self.status.finished - self.status.started)
+        self._tell("die", exitCode=str(code), execDuration=str(lasted))
 
     def _end(self, state: str) -> None:
         """Give everything back; only then is the container over.
