@@ -123,9 +123,8 @@ def checkpoint(container: Container, options: Options) -> None:
     """
     record = container.record
     states.require(record.id, "checkpoint", container.status())
-    if record.borrowed is not None:
-        raise Unsupported("a container without a mount namespace of its own cannot be checkpointed")
     spec = _spec(record.bundle)
+    refuse(spec)
     if options.pre_dump:
         require_features(options, "mem_track", "pre-dump")
     if options.passed.get("lazy_pages"):
@@ -147,6 +146,21 @@ def checkpoint(container: Container, options: Options) -> None:
         request.run(options.program)
     if not options.pre_dump and not options.leave_running:
         container.delete(force=True)
+
+
+def refuse(spec: Spec) -> None:
+    """Raises Unsupported for what criu would not restore as it was."""
+    spaces = spec.linux.namespaces if spec.linux else []
+    if not any(namespace.type == "mount" and not namespace.path for namespace in spaces):
+        raise Unsupported("criu: a container needs a mount namespace of its own, to be restored into one")
+    for namespace in spaces:
+        if namespace.path and namespace.type in ("cgroup", "time"):
+            raise Unsupported(
+                f"criu cannot restore a container into a {namespace.type} namespace that exists"
+            )
+    for index, mount in enumerate(spec.mounts):
+        if mounts.Options(mount.options).idmap or mount.uid_mappings or mount.gid_mappings:
+            raise Unsupported(f"config.json: mounts[{index}]: criu cannot restore an id-mapped mount")
 
 
 def make_folder(path: str, spec: Spec) -> None:

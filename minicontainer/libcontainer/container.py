@@ -271,8 +271,8 @@ class Container:
 
             give_back(self.record.borrowed)
         self.forget()
-        states.remove(self.folder)
-        self._run_hooks("poststop", "stopped")
+        if states.remove(self.folder):
+            self._run_hooks("poststop", "stopped")
 
     def _run_hooks(self, kind: str, status: str) -> None:
         if self.record.hooks is None:

@@ -145,7 +145,10 @@ class Creation:
             os.mkdir(self.folder, 0o711)
         except FileExistsError:
             raise Conflict(f"container id {self.id!r} is already in use") from None
-        self.undo.append(lambda: states.remove(self.folder))
+        self.undo.append(self._give_up_id)
+
+    def _give_up_id(self) -> None:
+        states.remove(self.folder)
 
     def _make_group(self, manager: Manager) -> None:
         with field("linux.cgroupsPath"):
@@ -229,17 +232,20 @@ class Creation:
         """What only the parent can do for the new process."""
         self._map_ids(pid)
         if self.linux.net_devices:
-            from minicontainer.libcontainer import netdevices
-
-            interfaces = netdevices.Interfaces(self.linux, pid)
-            self.opened.append(interfaces.close)
-            self.undo.append(interfaces.give_back)
-            interfaces.move()
+            self._move_interfaces(pid)
         assert self.spec.process is not None
         if self.spec.process.oom_score_adj is not None:
             with field("process.oomScoreAdj"):
                 because("how soon the kernel kills it when the machine has no memory left")
                 control.write_control(f"/proc/{pid}/oom_score_adj", str(self.spec.process.oom_score_adj))
+
+    def _move_interfaces(self, pid: int) -> None:
+        from minicontainer.libcontainer import netdevices
+
+        interfaces = netdevices.Interfaces(self.linux, pid)
+        self.opened.append(interfaces.close)
+        self.undo.append(interfaces.give_back)
+        interfaces.move()
 
     def _map_ids(self, pid: int) -> None:
         if not any(n.type == "user" and not n.path for n in self.linux.namespaces):

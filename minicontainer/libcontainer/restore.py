@@ -45,6 +45,7 @@ class Restoration(Creation):
         """Raises InvalidConfig, NotFound for a folder without images."""
         super().__init__(container_id, bundle, root)
         self.options = options
+        checkpoint.refuse(self.spec)
         if self.spec.root is None:
             raise InvalidConfig("config.json: root is missing")
         self.rootfs = os.path.realpath(os.path.join(self.bundle, self.spec.root.path))
@@ -133,8 +134,6 @@ class Restoration(Creation):
             if kind in checkpoint.EXTERNAL:
                 inherited.append((f"extRoot{checkpoint.EXTERNAL[kind][1]}NS", fd))
                 request.inherited.append(fd)
-            elif kind in ("cgroup", "time"):
-                raise InvalidConfig(f"criu cannot restore a container into a {kind} namespace that exists")
             else:
                 path = next(n.path for n in self.linux.namespaces if n.type == kind)
                 joined.append((namespaces.FILES[kind], path))
@@ -160,8 +159,8 @@ class Restoration(Creation):
         request.options["cg_root"] = [(part[1], part[2]) for part in (line.split(":", 2) for line in lines)]
 
     def _notified(self, event: str, pid: int, fd: int) -> None:
-        if event == "setup-namespaces" and self.spec.hooks is not None:
-            self._run_hooks(self._described(pid))
+        if event == "setup-namespaces":
+            self._furnish(pid)
         elif event == "orphan-pts-master" and fd >= 0:
             if self.on_console is None:
                 os.close(fd)
@@ -172,6 +171,13 @@ class Restoration(Creation):
             self.fd = pidfd.pidfd_open(pid)
         else:
             checkpoint.tell_ready(self.options, event)
+
+    def _furnish(self, pid: int) -> None:
+        """The new network namespace is empty."""
+        if self.linux.net_devices:
+            self._move_interfaces(pid)
+        if self.spec.hooks is not None:
+            self._run_hooks(self._described(pid))
 
     def _end(self, manager: Manager) -> None:
         """Nothing of a restore that failed goes on; what criu itself undoes is gone already."""

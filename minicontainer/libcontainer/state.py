@@ -135,12 +135,18 @@ def describe(record: Record, status: str) -> State:
     )
 
 
-def remove(folder: str) -> None:
-    """Remove a container's state folder; its own files only, so that nothing else is ever lost."""
+def remove(folder: str) -> bool:
+    """Remove a container's state folder; its own files only, so that nothing else is ever lost.
+
+    Of several who do it at once (a run whose container ends by a checkpoint), one is told True.
+    """
     try:
-        names = os.listdir(folder)
+        for name in os.listdir(folder):
+            try:
+                os.unlink(os.path.join(folder, name))
+            except FileNotFoundError:
+                continue
+        os.rmdir(folder)
     except FileNotFoundError:
-        return
-    for name in names:
-        os.unlink(os.path.join(folder, name))
-    os.rmdir(folder)
+        return False
+    return True

@@ -329,6 +329,49 @@ def test_hooks_that_set_up_the_network_run_again(case: Case, tmp_path: Path) -> 
     assert case.counts()
 
 
+def test_a_hook_that_fails_at_restore(case: Case, tmp_path: Path) -> None:
+    refuses, told = tmp_path / "refuses", tmp_path / "told"
+    case.bundle.change({"hooks": {
+        "createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", f"! test -e {refuses}"]}],
+        "poststop": [{"path": "/bin/sh", "args": ["sh", "-c", f"echo poststop >> {told}"]}],
+    }})  # fmt: skip
+    case.start()
+    case.checkpoint()
+    # The container that was is over.
+    assert told.read_text() == "poststop\n"
+    refuses.touch()
+    with pytest.raises(Refused):
+        case.restore()
+    assert case.runtime.ran("state", case.name).code != 0
+    refuses.unlink()
+    case.restore()
+    assert case.counts()
+
+
+def test_a_pid_file_that_cannot_be_written(case: Case) -> None:
+    case.start()
+    case.checkpoint()
+    with pytest.raises(Refused):
+        case.restore("--pid-file", "/no/such/folder/pid")
+    if case.runtime.name == "minicontainer":
+        # runc 1.1 lets it run.
+        assert case.runtime.ran("state", case.name).code != 0
+        assert not os.path.exists(case.group())
+
+
+def test_a_time_namespace(case: Case) -> None:
+    if case.runtime.name == "runc":
+        pytest.skip("runc 1.1 has no time namespaces")
+    case.bundle.namespace("time")
+    case.bundle.change({"linux.timeOffsets": {"boottime": {"secs": 10**8}}})
+    case.start()
+    case.checkpoint()
+    case.restore()
+    uptime = case.runtime.must("exec", case.name, "cat", "/proc/uptime")
+    assert float(uptime.split()[0]) > 10**8
+    assert case.counts()
+
+
 def test_a_network_namespace_by_path(case: Case) -> None:
     holder = subprocess.Popen(["unshare", "--net", "sleep", "1000"])
     try:

@@ -22,6 +22,9 @@ MOUNTINFO = r"""104 100 254:0 /root/fs / rw - ext4 /dev/vda rw
 """
 
 
+OWN = Namespace(type="mount")
+
+
 def options(tmp_path: Path, cgroups: str = "") -> checkpoint.Options:
     return checkpoint.Options("/bin/true", str(tmp_path), "", cgroups, {})
 
@@ -107,10 +110,31 @@ def test_who_may_search_the_images(tmp_path: Path, root: int | None, mode: int) 
     assert status.st_gid == (os.getgid() if root is None else root)
 
 
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (Spec(), "mount namespace"),
+        (Spec(linux=Linux(namespaces=[Namespace(type="mount", path="/x")])), "mount namespace"),
+        (Spec(linux=Linux(namespaces=[OWN, Namespace(type="time", path="/x")])), "time namespace"),
+        (
+            Spec(
+                linux=Linux(namespaces=[OWN]),
+                mounts=[Mount(destination="/a"), Mount(destination="/b", options=["bind", "idmap"])],
+            ),
+            r"mounts\[1\]",
+        ),
+    ],
+)
+def test_what_criu_would_not_restore(spec: Spec, said: str) -> None:
+    with pytest.raises(Unsupported, match=said):
+        checkpoint.refuse(spec)
+
+
 @pytest.mark.parametrize("text", [None, "{", "{}", '["a", 1]'])
 def test_a_folder_without_a_checkpoint(tmp_path: Path, text: str | None) -> None:
     (tmp_path / "config.json").write_text(
-        '{"ociVersion": "1.0.2", "root": {"path": "rootfs"}, "process": {"cwd": "/", "args": ["a"]}}'
+        '{"ociVersion": "1.0.2", "root": {"path": "rootfs"}, "process": {"cwd": "/", "args": ["a"]},'
+        '"linux": {"namespaces": [{"type": "mount"}]}}'
     )
     if text is not None:
         (tmp_path / "descriptors.json").write_text(text)
