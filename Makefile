@@ -14,16 +14,16 @@ MINICONTAINER := $(SUDO) $(BIN)/minicontainer
 # As root, nothing may be left that its owner cannot remove: no bytecode, no cache.
 ROOT_PYTEST := $(SUDO) $(BIN)/python -B -m pytest -p no:cacheprovider
 
-ROOT_TIERS := $(wildcard tests/kernel tests/integration tests/conformance tests/faults tests/security)
-# All but the faults, which ask nothing of the host that these do not.
-NESTED_TIERS := $(filter-out tests/faults,tests/unit tests/architecture $(ROOT_TIERS))
+ROOT_TIERS := $(wildcard tests/kernel tests/integration tests/conformance tests/faults tests/security tests/fuzz)
+# All but the faults and fuzz, which ask nothing of the host that these do not.
+NESTED_TIERS := $(filter-out tests/faults tests/fuzz,tests/unit tests/architecture $(ROOT_TIERS))
 # What another cgroup version can change.
 V2_TESTS := tests/kernel/cgroups tests/kernel/libcontainer tests/integration/test_limits.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo rootfs rootfs-debian test test-unit test-root test-v2 test-nested test-runtime-tools bench \
+.PHONY: help fuzz demo rootfs rootfs-debian test test-unit test-root test-v2 test-nested test-runtime-tools bench \
 	lint typecheck format clean ready-demo ready-test ready-bench
 
 help: ## this list
@@ -58,15 +58,19 @@ test: test-unit test-root test-v2 test-nested ## every tier that this host can r
 test-unit: ready-test ## unit and architecture tiers; needs no root
 	$(BIN)/python -m pytest tests/unit tests/architecture
 
-test-root: ready-test ## kernel, integration, conformance, faults and security tiers, as root
+test-root: ready-test ## kernel, integration, conformance, faults, security and (briefly) fuzz tiers, as root
 	$(ROOT_PYTEST) $(ROOT_TIERS)
 
 test-v2: ready-test ## the control group tests on a real cgroup v2 kernel, in User-Mode Linux
 	@$(SUDO) env PYTHON=$(BIN)/python tests/uml/run -p no:cacheprovider $(V2_TESTS) \
 	|| { [ $$? = 77 ] && echo "test-v2: skipped, for the reason above"; }
 
-test-nested: rootfs ready-test ## all tiers but the faults, inside a privileged container of minicontainer's
+test-nested: rootfs ready-test ## all tiers but the faults and fuzz, inside a privileged container of minicontainer's
 	@MINICONTAINER='$(MINICONTAINER)' tests/nested $(NESTED_TIERS)
+
+fuzz: ready-test ## spoiled documents and command lines, for about FUZZ_SECONDS=300
+	$(SUDO) env FUZZ_SECONDS='$(or $(FUZZ_SECONDS),300)' $(BIN)/python -B -m pytest -p no:cacheprovider \
+	-o timeout=0 tests/fuzz
 
 test-runtime-tools: ready-test ## the OCI validation programs, built in RUNTIME_TOOLS=CHECKOUT, where someone has them
 	@$(SUDO) env RUNTIME_TOOLS='$(RUNTIME_TOOLS)' RUNTIME='$(or $(RUNTIME),$(BIN)/minicontainer-runtime)' \
