@@ -10,7 +10,7 @@ from minicontainer.cli.command import command as verb
 from minicontainer.cli.command import flag, option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.table import listing, short_id
-from minicontainer.cli.units import ago, human_size
+from minicontainer.cli.units import ago, human_size, seconds_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def command(ctx: click.Context, /, repository: str | None, form: str | None, **f
 
 
 def _rows(image: Image, whole: bool) -> list[dict[str, Any]]:
-    created = _seconds(image.created)
+    created = seconds_of(image.created)
     names = [name.rpartition(":") for name in image.references] or [("<none>", ":", "<none>")]
     return [
         {
@@ -72,17 +72,3 @@ def _rows(image: Image, whole: bool) -> list[dict[str, Any]]:
         }
         for repository, _, tag in names
     ]
-
-
-def _seconds(moment: str) -> float:
-    """Seconds since the epoch of an RFC 3339 time; 0 for none."""
-    import datetime
-
-    if not moment:
-        return 0.0
-    # fromisoformat (3.11) takes at most microseconds.
-    head, dot, rest = moment.partition(".")
-    digits = rest.rstrip("Zz+-:0123456789") if not dot else rest
-    fraction = "".join(c for c in digits[:6] if c.isdigit())
-    zone = digits.lstrip("0123456789") or "Z" if dot else ""
-    return datetime.datetime.fromisoformat(f"{head}.{fraction}{zone}" if dot else head).timestamp()

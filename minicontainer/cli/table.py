@@ -44,13 +44,13 @@ def command_text(arguments: Iterable[str], *, whole: bool = False) -> str:
     return quote(text if whole else ellipsis(text, COMMAND_WIDTH))
 
 
-def tabulate(lines: Sequence[Sequence[str]]) -> str:
-    """Cells in columns; each line ends with a newline."""
+def tabulate(lines: Sequence[Sequence[str]], narrowest: int = NARROWEST) -> str:
+    """Cells in columns of at least ``narrowest`` characters; each line ends with a newline."""
     widths: list[int] = []
     for cells in lines:
         widths += [0] * (len(cells) - 1 - len(widths))
         for column, cell in enumerate(cells[:-1]):
-            widths[column] = max(widths[column], len(cell) + GAP, NARROWEST)
+            widths[column] = max(widths[column], len(cell) + GAP, narrowest)
     return "".join(
         "".join(cell.ljust(widths[column]) for column, cell in enumerate(cells[:-1])) + cells[-1] + "\n"
         for cells in lines

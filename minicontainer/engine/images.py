@@ -1,4 +1,4 @@
-"""What removing an image means to the engine: containers keep theirs, and the journal is told."""
+"""Removing and naming images, as the engine does it: containers keep theirs, and the journal is told."""
 
 from __future__ import annotations
 
@@ -26,3 +26,10 @@ def remove(engine: Engine, text: str, *, force: bool) -> list[str]:
         elif name == image_id:
             events.of_image(engine.folders, "delete", image_id)
     return lines
+
+
+def tag(engine: Engine, text: str, reference: str) -> None:
+    """`ImageStore.tag`, and its event."""
+    image_id = engine.images.resolve(text).id
+    engine.images.tag(text, reference)
+    events.of_image(engine.folders, "tag", image_id, reference)

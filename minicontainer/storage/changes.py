@@ -55,6 +55,27 @@ class Change:
         """The file's extended attributes, without the driver's own marks."""
         return xattrs(self.source, overlay=self.overlay) if self.source is not None else {}
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is one now."""
+        return self.status is not None and stat.S_ISDIR(self.status.st_mode)
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """Its uid and gid, as an archive has them."""
+        assert self.status is not None
+        return self.status.st_uid, self.status.st_gid
+
+    def readlink(self) -> bytes:
+        """What a symbolic link says.  OSError ELOOP if a link has come in its way."""
+        assert self.source is not None
+        flags = os.O_PATH | os.O_NOFOLLOW
+        fd = open_beneath(self.source.removesuffix(self.path), self.path, flags)
+        try:
+            return os.readlink(b"", dir_fd=fd)
+        finally:
+            os.close(fd)
+
     def open(self) -> int:
         """A descriptor of the file's content.  OSError ELOOP if a link has come in its way."""
         assert self.source is not None
