@@ -1,6 +1,6 @@
 # The commands of this project; `make help` lists them.
 #
-#     .cache/packages-X   system packages of demo, debian, test, bench        tools/setup packages X
+#     .cache/packages-X   system packages of demo, debian, test, engines, bench   tools/setup packages X
 #     .venv/.runtime      the virtual environment, with the package           tools/setup venv runtime
 #     .venv/.dev          the same, and the tools for development             tools/setup venv dev
 #     .cache/NAME.tar     a root file system                                  rootfs/NAME/build
@@ -14,6 +14,7 @@ MINICONTAINER := $(SUDO) $(BIN)/minicontainer
 # As root, nothing may be left that its owner cannot remove: no bytecode, no cache.
 ROOT_PYTEST := $(SUDO) $(BIN)/python -B -m pytest -p no:cacheprovider
 
+# Not tests/engines: two minutes of other people's daemons, a target of their own.
 ROOT_TIERS := $(wildcard tests/kernel tests/integration tests/conformance tests/faults tests/security tests/fuzz)
 # All but the faults and fuzz, which ask nothing of the host that these do not.
 NESTED_TIERS := $(filter-out tests/faults tests/fuzz,tests/unit tests/architecture $(ROOT_TIERS))
@@ -23,7 +24,7 @@ V2_TESTS := tests/kernel/cgroups tests/kernel/libcontainer tests/integration/tes
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help fuzz demo rootfs rootfs-debian test test-unit test-root test-v2 test-nested test-runtime-tools bench \
+.PHONY: help fuzz demo rootfs rootfs-debian test test-unit test-root test-v2 test-nested test-engines test-runtime-tools bench \
 	lint typecheck format clean ready-demo ready-test ready-bench
 
 help: ## this list
@@ -54,6 +55,10 @@ endef
 	@PATH=$(BIN):$$PATH $< $@
 
 test: test-unit test-root test-v2 test-nested ## every tier that this host can run, saying which
+	@for engine in podman dockerd containerd; do \
+		PATH=$$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v $$engine >/dev/null && \
+		echo "test: $$engine is here: make test-engines drives minicontainer-runtime by it" || \
+		echo "test: $$engine skipped, not installed: make test-engines installs it"; done
 
 test-unit: ready-test ## unit and architecture tiers; needs no root
 	$(BIN)/python -m pytest tests/unit tests/architecture
@@ -64,6 +69,9 @@ test-root: ready-test ## kernel, integration, conformance, faults, security and 
 test-v2: ready-test ## the control group tests on a real cgroup v2 kernel, in User-Mode Linux
 	@$(SUDO) env PYTHON=$(BIN)/python tests/uml/run -p no:cacheprovider $(V2_TESTS) \
 	|| { [ $$? = 77 ] && echo "test-v2: skipped, for the reason above"; }
+
+test-engines: ready-test .cache/packages-engines ## podman, dockerd and containerd on minicontainer-runtime; installs what is missing
+	$(ROOT_PYTEST) tests/engines
 
 test-nested: rootfs ready-test ## all tiers but the faults and fuzz, inside a privileged container of minicontainer's
 	@MINICONTAINER='$(MINICONTAINER)' tests/nested $(NESTED_TIERS)

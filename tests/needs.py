@@ -35,6 +35,7 @@ TIERS: dict[str, tuple[str, ...]] = {
     "kernel": ("mount namespace",),
     "integration": ("mount namespace", "network namespace", "control groups"),
     "conformance": ("mount namespace", "control groups"),
+    "engines": ("mount namespace", "network namespace", "control groups"),
     "faults": ("mount namespace", "control groups"),
     "security": ("mount namespace", "control groups"),
 }

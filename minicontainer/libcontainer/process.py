@@ -273,9 +273,10 @@ def _check(path: str, name: str) -> None:
     except PermissionError:
         raise CommandNotExecutable(f'exec: "{name}": permission denied') from None
     except OSError as error:
-        raise CommandNotFound(f'exec: "{name}": stat {path}: {error.strerror}') from None
+        # As Go writes it: engines know exit codes 126 and 127 by these words.
+        raise CommandNotFound(f'exec: "{name}": stat {path}: {str(error.strerror).lower()}') from None
     if stat.S_ISDIR(status.st_mode):
-        # execve(2): EACCES; engines know exit code 126 by its words.
+        # What execve(2) would say.
         raise CommandNotExecutable(f'exec: "{name}": is a directory: permission denied')
     if not os.access(path, os.X_OK, effective_ids=True):
         raise CommandNotExecutable(f'exec: "{name}": permission denied')
@@ -367,7 +368,7 @@ def become_program(
     try:
         process.execve(program, config.args, variables)
     except OSError as error:
-        reason = f'exec: "{config.args[0]}": {error.strerror}'
+        reason = f'exec: "{config.args[0]}": {str(error.strerror).lower()}'
         wrapped: MinicontainerError
         if error.errno == errno.ENOENT:
             wrapped = CommandNotFound(f"{reason} (its interpreter or loader is missing in the image)")

@@ -133,7 +133,7 @@ def test_scripts_that_cannot_be_run(mc: Runner) -> None:
         code=127,
         said="its interpreter or loader is missing",
     )
-    refused(mc, *PLAIN, "--rm", "scripts", "/no-format", code=126, said="Exec format error")
+    refused(mc, *PLAIN, "--rm", "scripts", "/no-format", code=126, said="exec format error")
     result = mc(*PLAIN, "--rm", "-u", "nobody", "scripts", "/unreadable")
     assert result.code in (126, 127)
     assert result.err.count("\n") == 1

@@ -433,7 +433,7 @@ def test_a_script_without_an_interpreter_line_is_not_executable(
     os.chmod(f"{bundle.rootfs}/script", 0o755)
     bundle.program("/script")
     container = containers.create(bundle)
-    with pytest.raises(CommandNotExecutable, match="Exec format error"):
+    with pytest.raises(CommandNotExecutable, match="exec format error"):
         container.start()
 
 

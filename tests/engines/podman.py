@@ -1,0 +1,97 @@
+"""podman with storage and state of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+
+from tests.engines import engine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+CONFIG = f"""[containers]
+default_ulimits = ["{engine.NOFILE}", "{engine.NPROC}"]
+[engine]
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+"""
+
+
+class Podman(engine.Client):
+    """``podman("ps")`` is a command; ``podman.run(...)`` one without a network."""
+
+    def __init__(self, folder: str) -> None:
+        self.short = tempfile.mkdtemp(prefix="mc-pm-")
+        self.folder = folder
+        with open(f"{folder}/containers.conf", "w") as file:
+            file.write(CONFIG)
+        super().__init__([], {"CONTAINERS_CONF": f"{folder}/containers.conf"})
+        self.parent = engine.new_name()
+        self.refusals: dict[str, str] = {}
+        self.use("minicontainer")
+
+    def use(self, runtime: str) -> None:
+        """Every command from now on has --runtime."""
+        self.runtime = engine.runtime_path(runtime)
+        self.before = [
+            "podman", "--root", f"{self.folder}/root", "--runroot", f"{self.short}/run",
+            "--tmpdir", f"{self.short}/tmp", "--runtime", self.runtime,
+        ]  # fmt: skip
+
+    def refusal(self, runtime: str) -> str:
+        """Why a reference runs nothing at all on this host, or ""; tried once."""
+        if runtime not in self.refusals:
+            tried = self.run("--rm", "busybox", "true")
+            self.refusals[runtime] = "" if tried.code == 0 else tried.err.strip()
+        return self.refusals[runtime]
+
+    def load(self, archive: str) -> None:
+        """Have the image busybox."""
+        self.ok("load", "--input", archive)
+
+    def words(self, *words: str) -> list[str]:
+        """``run``, by default without a network."""
+        network = [] if any(w.startswith(("--network", "--pod")) for w in words) else ["--network=none"]
+        parent = [] if any(w.startswith("--pod=") for w in words) else [f"--cgroup-parent=/{self.parent}"]
+        return ["run", *network, *parent, *words]
+
+    def run(self, *words: str, given: str = "") -> engine.Result:
+        """podman run."""
+        return self(*self.words(*words), given=given)
+
+    def start_one(self, *words: str) -> str:
+        """podman run -d, which must succeed: the container's id."""
+        found = self.run("-d", *words)
+        assert found.code == 0, found
+        return found.out.strip()
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """podman inspect of one."""
+        found: dict[str, Any] = json.loads(self.ok("inspect", container))[0]
+        return found
+
+    def pid(self, container: str) -> int:
+        """Of its first process."""
+        return int(self.inspect(container)["State"]["Pid"])
+
+    def clear(self) -> None:
+        """Remove every pod and container."""
+        self.ok("pod", "rm", "--all", "--force", "--time", "0")
+        self.ok("rm", "--all", "--force", "--volumes", "--time", "0")
+
+    def stop(self) -> None:
+        """Let go of storage and control groups."""
+        self("system", "reset", "--force")
+        # Where conmon itself was, until the last container's ended.
+        engine.until(self._removed, f"the control groups {self.parent} are empty")
+        shutil.rmtree(self.short, ignore_errors=True)
+
+    def _removed(self) -> bool:
+        try:
+            engine.remove_groups(self.parent)
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,231 @@
+"""podman --runtime minicontainer-runtime; the same cases with runc and crun."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests import needs
+from tests.engines import engine
+from tests.engines.podman import Podman
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.needs("command:podman", "command:conmon")]
+every = pytest.mark.parametrize("runtime", ["minicontainer", "runc", "crun"], indirect=True)
+TRAPS = 'trap "exit 3" TERM; echo ready; while :; do sleep 0.05; done'
+
+
+def test_it_is_ours(podman: Podman) -> None:
+    box = podman.start_one("busybox", "sleep", "100")
+    assert podman.inspect(box)["OCIRuntime"] == engine.ours()
+    said = engine.state_by(engine.ours(), "/run/minicontainer-runtime", box)
+    assert (said["status"], said["pid"]) == ("running", podman.pid(box))
+
+
+def test_nothing_is_left(podman: Podman) -> None:
+    box = podman.start_one("-m", "32m", "busybox", "sleep", "100")
+    pid = podman.pid(box)
+    podman.ok("rm", "-f", "-t", "0", box)
+    assert not os.path.exists(f"/proc/{pid}")
+    assert not os.path.exists(f"/run/minicontainer-runtime/{box}")
+    assert not any(box in group for group in engine.groups(podman.parent))
+
+
+@every
+def test_run(podman: Podman) -> None:
+    ran = podman.run("--rm", "busybox", "sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (ran.code, ran.out, ran.err) == (7, "out\n", "err\n")
+    assert podman.ok("ps", "-aq") == ""
+
+
+@every
+@pytest.mark.parametrize(("program", "code"), [("nosuch", 127), ("/etc", 126), ("/etc/passwd", 126)])
+def test_run_of_what_cannot_run(podman: Podman, program: str, code: int) -> None:
+    ran = podman.run("--rm", "busybox", program)
+    assert ran.code == code, ran
+
+
+@every
+def test_run_reads_standard_input(podman: Podman) -> None:
+    assert podman.run("-i", "--rm", "busybox", "cat", given="in\n").out == "in\n"
+
+
+@every
+def test_run_on_a_terminal(podman: Podman) -> None:
+    words = podman.words(
+        "-it", "--rm", "busybox", "sh", "-c", f"echo go; read a; tty; {engine.SIZE}; echo got $a; exit 5"
+    )
+    code, shown = podman.terminal(*words, typed="hello\n", rows=33, columns=101)
+    assert code == 5, shown
+    assert "/dev/pts/0" in shown
+    assert "33 101" in shown
+    assert "got hello" in shown
+
+
+@every
+def test_exec(podman: Podman) -> None:
+    box = podman.start_one("busybox", "sleep", "100")
+    assert podman.ok("exec", box, "echo", "hello") == "hello"
+    assert podman("exec", box, "sh", "-c", "exit 9").code == 9
+    asked = podman.ok("exec", "-u", "1000", "-w", "/tmp", "-e", "A=b", box, "sh", "-c", "id -u; pwd; echo $A")
+    assert asked.split() == ["1000", "/tmp", "b"]
+    assert podman("exec", box, "nosuch").code == 127
+    code, shown = podman.terminal("exec", "-it", box, "sh", "-c", f"tty; {engine.SIZE}; exit 4", rows=20)
+    assert code == 4, shown
+    assert "20 80" in shown
+    podman.ok("exec", "-d", box, "sh", "-c", "echo x >/made")
+    engine.until(lambda: podman("exec", box, "test", "-s", "/made").code == 0, "the file is made")
+
+
+@every
+def test_stop_kill_start_restart(podman: Podman) -> None:
+    box = podman.start_one("busybox", "sh", "-c", TRAPS)
+    engine.until(lambda: "ready" in podman.ok("logs", box), "the program is ready")
+    podman.ok("stop", "-t", "20", box)
+    assert podman.inspect(box)["State"]["ExitCode"] == 3
+    podman.ok("start", box)
+    podman.ok("kill", box)
+    assert podman.ok("wait", box) == "137"
+    podman.ok("restart", "-t", "0", box)
+    assert podman.inspect(box)["State"]["Running"]
+
+
+@every
+def test_pause_and_unpause(podman: Podman) -> None:
+    box = podman.start_one("busybox", "sleep", "100")
+    podman.ok("pause", box)
+    assert podman.inspect(box)["State"]["Status"] == "paused"
+    podman.ok("unpause", box)
+    assert podman.inspect(box)["State"]["Status"] == "running"
+
+
+@every
+@pytest.mark.needs("controller:memory", "controller:pids", "controller:cpu")
+def test_limits(podman: Podman) -> None:
+    box = podman.start_one("-m", "64m", "--pids-limit", "20", "--cpus", "0.5", "busybox", "sleep", "100")
+    pid = podman.pid(box)
+    assert int(engine.control(pid, "memory", "memory.limit_in_bytes", "memory.max")) == 64 << 20
+    assert engine.control(pid, "pids", "pids.max", "pids.max") == "20"
+    assert engine.control(pid, "cpu", "cpu.cfs_quota_us", "cpu.max").split()[0] == "50000"
+    if podman("update", "--help").code:
+        return  # podman before 4.3
+    podman.ok("update", "-m", "100m", box)
+    assert int(engine.control(pid, "memory", "memory.limit_in_bytes", "memory.max")) == 100 << 20
+
+
+@every
+def test_ps_top_stats_and_logs(podman: Podman) -> None:
+    box = podman.start_one("-m", "64m", "busybox", "sh", "-c", "echo out; sleep 100; true")
+    assert podman.ok("ps", "-q", "--no-trunc") == box
+    engine.until(lambda: podman.ok("logs", box) == "out", "the log")
+    engine.until(lambda: "\nsleep 100" in podman.ok("top", box, "args"), "ps shows the child")
+    shown = podman.ok("stats", "--no-stream", "--format", "{{.MemUsage}} {{.PIDs}}", box)
+    assert "/ 67.11MB" in shown
+    assert shown.endswith(" 2")
+
+
+@every
+def test_healthcheck(podman: Podman) -> None:
+    box = podman.start_one(
+        "--health-cmd",
+        "test -e /well",
+        "--health-retries",
+        "1",
+        "--health-interval",
+        "disable",
+        "busybox",
+        "sleep",
+        "100",
+    )
+    assert podman("healthcheck", "run", box).code == 1
+    podman.ok("exec", box, "touch", "/well")
+    podman.ok("healthcheck", "run", box)
+
+
+@every
+def test_files(podman: Podman, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("host\n")
+    script = "cat /one; touch /x; echo t >/t/t && cat /t/t; echo y >/bind/new"
+    ran = podman.run(
+        "--name",
+        "files",
+        "--read-only",
+        "--read-only-tmpfs=false",
+        "--tmpfs",
+        "/t",
+        "-v",
+        f"{tmp_path}:/bind",
+        "-v",
+        f"{tmp_path}/file:/one:ro",
+        "busybox",
+        "sh",
+        "-c",
+        script,
+    )
+    assert ran.out == "host\nt\n"
+    assert "/x: Read-only" in ran.err
+    assert (tmp_path / "new").read_text() == "y\n"
+    box = podman.start_one("busybox", "sh", "-c", "echo made >/made; sleep 100")
+    engine.until(lambda: podman("exec", box, "test", "-s", "/made").code == 0, "the file is made")
+    podman.ok("cp", f"{box}:/made", str(tmp_path / "made"))
+    assert (tmp_path / "made").read_text() == "made\n"
+    image = podman.ok("commit", "-q", box)
+    assert podman.run("--rm", image, "cat", "/made").out == "made\n"
+    podman.clear()
+    podman.ok("rmi", image)
+
+
+@every
+def test_capabilities_user_and_privileged(podman: Podman) -> None:
+    ran = podman.run(
+        "--rm",
+        "--cap-drop=all",
+        "--cap-add=chown",
+        "-u",
+        "0",
+        "busybox",
+        "grep",
+        "-E",
+        "CapEff|Seccomp:",
+        "/proc/self/status",
+    )
+    assert ran.out.split() == ["CapEff:", "0000000000000001", "Seccomp:", "2"]
+    assert podman.run("--rm", "-u", "1000:1001", "busybox", "id", "-g").out == "1001\n"
+    free = podman.run(
+        "--rm", "--privileged", "busybox", "sh", "-c", "mkdir /m && mount -t tmpfs none /m && echo yes"
+    )
+    lacking = needs.lacks("capability:sys_resource")
+    if podman.runtime != engine.ours() and free.code and lacking:
+        pytest.skip(f"{podman.runtime} refuses capabilities that it lacks itself: {lacking}")
+    assert free.out == "yes\n", free
+
+
+@every
+def test_host_network(podman: Podman) -> None:
+    ran = podman.run("--rm", "--network=host", "busybox", "readlink", "/proc/self/ns/net")
+    assert ran.out.strip() == os.readlink("/proc/self/ns/net"), ran
+
+
+@every
+def test_pod(podman: Podman) -> None:
+    pod = podman.ok(
+        "pod",
+        "create",
+        "--network",
+        "none",
+        "--infra-image",
+        "busybox",
+        "--infra-command",
+        "sleep 100",
+        f"--cgroup-parent=/{podman.parent}",
+    )
+    first = podman.start_one(f"--pod={pod}", "busybox", "sleep", "100")
+    second = podman.start_one(f"--pod={pod}", "busybox", "sleep", "100")
+    namespaces = {podman.ok("exec", box, "readlink", "/proc/1/ns/net") for box in (first, second)}
+    assert len(namespaces) == 1
+    podman.ok("pod", "stop", "-t", "0", pod)
+    assert podman.inspect(first)["State"]["Status"] == "exited"
