@@ -12,6 +12,12 @@
  * that file is on a read-only mount which is in no mount namespace, so that no container can
  * change the mount either: opening it for writing gives EROFS (or EPERM, where it is sealed).
  *
+ * It also waits for a monitor that has nothing to do (engine/rest.py), in a hundredth of the memory:
+ *
+ *     minicontainer-monitor ID STATE MILLISECONDS FD:EVENTS...
+ *       │ poll(2)                                 until a descriptor is ready, or the time is over
+ *       └ execveat, as above                      the same process goes on with its session
+ *
  * -S leaves out the site module, a third of Python's start; BOOT puts in the one folder it would have.
  * Texts are UTF-8 whatever the locale, which then need not be loaded.
  */
@@ -20,6 +26,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/mount.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,11 +66,19 @@ static const char BOOT[] =
     "try: import minicontainer\n"
     "except ModuleNotFoundError: import site; site.main()\n"
     "if name == 'minicontainer-runtime': from minicontainer.runtime.main import main\n"
+    "elif name == 'minicontainer-monitor': from minicontainer.engine.rest import main\n"
     "else: from minicontainer.cli.main import main\n"
     "main()\n";
 
+static const char MONITOR[] = "minicontainer-monitor";
+static char **resting; /* the words of a monitor that rests */
+
 static void fail(const char *what, const char *path)
 {
+    if (resting) { /* its container lives as long as it does: somebody may be replacing Python just now */
+        sleep(1);
+        execv("/proc/self/exe", resting);
+    }
     fprintf(stderr, "minicontainer: %s %s: %s\n", what, path, strerror(errno));
     exit(125);
 }
@@ -116,15 +131,34 @@ static int protect(const char *path)
     return fd;
 }
 
+/* What is ready is looked at again by Python: it matters only that something is. */
+static void rest(int count, char **words)
+{
+    struct pollfd *fds = calloc(count, sizeof *fds);
+    for (int i = 0; fds && i < count - 4; i++) {
+        char *end;
+        fds[i].fd = strtol(words[i + 4], &end, 10);
+        fds[i].events = strtol(end + (*end == ':'), NULL, 10);
+    }
+    if (fds)
+        poll(fds, count - 4, atoi(words[3]));
+    resting = words;
+}
+
 int main(int argc, char **argv, char **environment)
 {
-    char self[PATH_MAX], python[PATH_MAX + 16];
+    if (argc > 4 && strcmp(argv[0], MONITOR) == 0)
+        rest(argc, argv);
+    char self[PATH_MAX], python[PATH_MAX + 16], option[PATH_MAX + 16];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     if (length < 0)
         fail("readlink", "/proc/self/exe");
     self[length] = 0;
     char *name = strrchr(self, '/');
+    snprintf(option, sizeof option, "launcher=%s", self); /* where sys._xoptions has it */
     *name++ = 0; /* self: the folder; name: which of the two commands */
+    if (resting)
+        name = (char *)MONITOR;
     snprintf(python, sizeof python, "%s/python3", self);
     if (access(python, X_OK) != 0)
         snprintf(python, sizeof python, "%s", PYTHON);
@@ -132,7 +166,7 @@ int main(int argc, char **argv, char **environment)
     if (slash)
         *slash = 0; /* self: PREFIX */
 
-    char *first[] = { python, "-SI", "-X", "utf8", "-c", (char *)BOOT, self, name };
+    char *first[] = { python, "-SI", "-X", "utf8", "-X", option, "-c", (char *)BOOT, self, name };
     size_t count = sizeof first / sizeof *first;
     char **words = calloc(argc + count, sizeof *words);
     if (!words)
