@@ -28,7 +28,7 @@ import struct
 
 from minicontainer.errors import CorruptData, MinicontainerError, Unsupported
 from minicontainer.libcontainer import sync
-from minicontainer.linux import process, signals
+from minicontainer.linux import door, process, signals
 from minicontainer.linux.door import because
 from minicontainer.util import files, sockets
 from minicontainer.util.sockets import Socket
@@ -145,6 +145,7 @@ class Request:
 
     def _become(self, program: str, parent: sync.Channel) -> None:
         try:
+            door.i_am("criu")
             signals.reset()
             self.enter()
             # Made here, so that the process whose descriptors criu opens is criu itself.

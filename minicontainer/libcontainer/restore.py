@@ -24,8 +24,8 @@ from minicontainer.libcontainer import state as states
 from minicontainer.libcontainer.creation import Creation
 from minicontainer.libcontainer.creation import _end as end
 from minicontainer.libcontainer.rootfs import Rootfs, field
+from minicontainer.linux import door, namespaces, pidfd, process
 from minicontainer.linux import mount as m
-from minicontainer.linux import namespaces, pidfd, process
 from minicontainer.linux.door import because
 from minicontainer.oci import jsontext
 from minicontainer.util import files
@@ -162,10 +162,10 @@ class Restoration(Creation):
         if event == "setup-namespaces":
             self._furnish(pid)
         elif event == "orphan-pts-master" and fd >= 0:
-            if self.on_console is None:
+            if self.asked.on_console is None:
                 os.close(fd)
                 raise InvalidConfig("config.json: process.terminal is set and nobody takes the terminal")
-            self.on_console(fd)
+            self.asked.on_console(fd)
         elif event == "post-restore":
             self.record = self._record(pid, self.manager, None)
             self.fd = pidfd.pidfd_open(pid)
@@ -208,6 +208,7 @@ class Places(Rootfs):
 def _make_places(places: Places, parent: sync.Channel) -> None:
     """Never returns."""
     try:
+        door.i_am("places")
         namespaces.unshare(namespaces.FLAGS["mount"])
         places.enter()
         places.fill()
