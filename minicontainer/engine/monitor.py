@@ -34,6 +34,7 @@ from minicontainer.engine.records import Status
 from minicontainer.engine.session import Client, Session, drain, leave_caller
 from minicontainer.errors import MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
+from minicontainer.libcontainer.options import Options
 from minicontainer.libcontainer.state import start_time
 from minicontainer.linux import credentials, door, mount, namespaces, process
 from minicontainer.linux.door import because
@@ -120,15 +121,13 @@ class Monitor:
         inner = self._open_streams()
         self.session.log = self.log = logs.Writer(f"{self.folder}/log.json")
         try:
-            self.runtime = Runtime.create(
-                self.container.id,
-                self.folder,
-                self.engine.folders.runtime,
+            asked = Options(
                 stdio=inner,
                 on_console=self.session.take_console,
                 prepare=self._attach_network,
                 die_with_parent=True,
             )
+            self.runtime = Runtime.create(self.container.id, self.folder, self.engine.folders.runtime, asked)
         finally:
             for fd in set(inner):
                 os.close(fd)

@@ -19,10 +19,9 @@ from minicontainer.linux import pidfd, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.exec import Joined
+    from minicontainer.libcontainer.options import Options
     from minicontainer.libcontainer.seccomp import Confinement
     from minicontainer.oci.runtime import Process, Resources, State
 
@@ -55,45 +54,16 @@ class Container:
         container_id: str,
         bundle: str,
         root: str,
-        *,
-        stdio: tuple[int, int, int] = (0, 1, 2),
-        on_console: Callable[[int], None] | None = None,
-        prepare: Callable[[int], None] | None = None,
-        die_with_parent: bool = False,
-        preserve_fds: int = 0,
-        listen_fds: int = 0,
-        console_expected: bool = False,
-        new_keyring: bool = True,
-        pivots: bool = True,
-        rootless: bool | None = None,
+        asked: Options | None = None,
     ) -> Container:
         """Make a container of ``bundle``; its program waits for `start`.
 
-        ``stdio`` are the program's standard streams, unless it has a terminal: then ``on_console``
-        is given the master.  ``prepare`` is called with init's pid once its namespaces exist, and
-        works while init mounts.  ``die_with_parent`` kills init when this process ends, however.
-        ``preserve_fds`` descriptors from 3 on go to the program, which is told that it may listen at
-        the first ``listen_fds`` (sd_listen_fds(3)).  ``console_expected``: without a terminal, nothing
-        would ever be sent to who waits for it.  ``rootless``: do without a control group where none
-        may be made, as long as no limit asks for one (None: if not the host's root).
-        ``pivots=False``: the host's root cannot be moved (it is the initramfs), only covered.
         Raises InvalidConfig, Unsupported, Conflict (the id is taken), CommandNotFound,
         CommandNotExecutable, OSError.
         """
         from minicontainer.libcontainer.creation import Creation
 
-        creation = Creation(container_id, bundle, root)
-        creation.stdio = stdio
-        creation.on_console = on_console
-        creation.prepare = prepare
-        creation.die_with_parent = die_with_parent
-        creation.preserve_fds = preserve_fds
-        creation.listen_fds = listen_fds
-        creation.console_expected = console_expected
-        creation.new_keyring = new_keyring
-        creation.pivots = pivots
-        creation.rootless = rootless
-        record, fd, manager = creation.run()
+        record, fd, manager = Creation(container_id, bundle, root, asked).run()
         return cls(root, record, fd, manager)
 
     @classmethod

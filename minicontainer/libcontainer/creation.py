@@ -18,6 +18,7 @@ from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError
 from minicontainer.libcontainer import state as states
 from minicontainer.libcontainer import sync, validate
 from minicontainer.libcontainer.init import Init
+from minicontainer.libcontainer.options import Options
 from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES, CgroupMount, borrow, field, give_back
 from minicontainer.linux import control, door, namespaces, pidfd, process, signals
 from minicontainer.linux.door import because
@@ -40,7 +41,7 @@ ID_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012
 class Creation:
     """One `Container.create`, with what must be undone if it fails."""
 
-    def __init__(self, container_id: str, bundle: str, root: str) -> None:
+    def __init__(self, container_id: str, bundle: str, root: str, asked: Options | None = None) -> None:
         """Raises InvalidConfig for an id or a configuration that cannot be."""
         if not container_id or not ID_ALPHABET.issuperset(container_id) or container_id in (".", ".."):
             raise InvalidConfig(f"container id {container_id!r} is not made of letters, digits, _ + - and .")
@@ -54,16 +55,7 @@ class Creation:
         self.linux = spec.linux or Linux()
         self.resources = _with_default_devices(self.linux)
         self.cgroup_path = self.linux.cgroups_path or f"{DEFAULT_PARENT}/{container_id}"
-        self.stdio = (0, 1, 2)
-        self.on_console: Callable[[int], None] | None = None
-        self.prepare: Callable[[int], None] | None = None
-        self.die_with_parent = False
-        self.preserve_fds = 0
-        self.listen_fds = 0
-        self.console_expected = False
-        self.new_keyring = True
-        self.pivots = True
-        self.rootless: bool | None = None
+        self.asked = asked or Options()
         self.confinement: Confinement | None = None
         self.undo: list[Callable[[], None]] = []
         self.opened: list[Callable[[], None]] = []
@@ -75,7 +67,7 @@ class Creation:
     def run(self) -> tuple[states.Record, int, Manager]:
         """The record, init's pidfd, the control group."""
         self._amend_process()
-        manager = cgroups.manager(self.cgroup_path, rootless=self.rootless)
+        manager = cgroups.manager(self.cgroup_path, rootless=self.asked.rootless)
         with field("linux.resources"):
             manager.check(self.resources)
         if self.linux.seccomp is not None:
@@ -97,10 +89,10 @@ class Creation:
         """What the caller and config.json must agree on."""
         config = self.spec.process
         assert config is not None
-        if self.console_expected and not config.terminal:
+        if self.asked.console_expected and not config.terminal:
             raise InvalidConfig("config.json: process.terminal is not set: there is no terminal to send")
-        if self.listen_fds:
-            config.env = [*config.env, f"LISTEN_FDS={self.listen_fds}", "LISTEN_PID=1"]
+        if self.asked.listen_fds:
+            config.env = [*config.env, f"LISTEN_FDS={self.asked.listen_fds}", "LISTEN_PID=1"]
 
     def _make(self, manager: Manager) -> tuple[states.Record, int, Manager]:
         self._claim_id()
@@ -116,16 +108,13 @@ class Creation:
             self.bundle,
             theirs,
             listener,
-            self.stdio,
+            self.asked,
             _cgroup_mounts(manager, self.linux),
             joins,
         )
         self.opened.append(init.rootfs.drop)
         init.rootfs.map_owners()
-        init.die_with_parent = self.die_with_parent
-        init.preserve_fds = self.preserve_fds
-        init.new_keyring = self.new_keyring
-        init.rootfs.pivots = self.pivots
+        init.rootfs.pivots = self.asked.pivots
         init.confinement = self.confinement
         pid, fd = self._clone(init, manager, ours, [f for kind, f in joins if kind == "pid"])
         self.undo.append(lambda: _end(pid, fd))
@@ -134,8 +123,8 @@ class Creation:
         self._admit(pid)
         ours.send("go")
         record = self._record(pid, manager, borrowed)
-        if self.prepare is not None:
-            self._prepare(ours, pid, self.prepare)
+        if self.asked.prepare is not None:
+            self._prepare(ours, pid, self.asked.prepare)
         self._await_ready(ours, record, fd)
         return record, fd, manager
 
@@ -287,10 +276,10 @@ class Creation:
                 self._run_hooks(record)
                 ours.send("go")
                 continue
-            if self.on_console is None:
+            if self.asked.on_console is None:
                 os.close(fds[0])
                 raise InvalidConfig("config.json: process.terminal is set and nobody takes the terminal")
-            self.on_console(fds[0])
+            self.asked.on_console(fds[0])
 
     def _announce(self, ours: sync.Channel, record: states.Record, process_fd: int, listener: int) -> None:
         """Init goes on once the seccomp agent can answer for its calls."""

@@ -30,6 +30,7 @@ from minicontainer.oci.runtime import SPEC_VERSION, State
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
+    from minicontainer.libcontainer.options import Options
     from minicontainer.libcontainer.seccomp import Confinement
     from minicontainer.oci.runtime import Hooks, Linux, Process, Spec
     from minicontainer.util.sockets import Socket
@@ -49,7 +50,7 @@ class Init:
         bundle: str,
         channel: Channel,
         listener: Socket,
-        stdio: tuple[int, int, int],
+        asked: Options,
         hierarchies: list[CgroupMount],
         joins: list[tuple[str, int]],
     ) -> None:
@@ -62,11 +63,8 @@ class Init:
         self.linux: Linux = _linux(spec)
         self.channel = channel
         self.listener = listener
-        self.stdio = stdio
+        self.asked = asked
         self.joins = joins
-        self.die_with_parent = False
-        self.preserve_fds = 0
-        self.new_keyring = True
         self.confinement: Confinement | None = None
         self.reaps = spec.annotations.get(INIT_ANNOTATION) == "true"
         self.proc = -1
@@ -90,7 +88,7 @@ class Init:
         gc.disable()
         try:
             signals.reset()
-            if self.die_with_parent:
+            if self.asked.die_with_parent:
                 prctl.set_pdeathsig(signals.SIGKILL)
             if self.channel.expect("go") is None:
                 os._exit(1)
@@ -119,7 +117,7 @@ class Init:
             with field("linux.cgroupsPath"):
                 self.cgroup.add(0)
         process.setsid()
-        if self.new_keyring:
+        if self.asked.new_keyring:
             leave_keys()
         for kind, fd in self.joins:
             with field(f"linux.namespaces ({kind})"):
@@ -184,12 +182,12 @@ class Init:
                 console.bind_console()
             return
         null = _own_null()
-        for stream, fd in enumerate(self.stdio):
+        for stream, fd in enumerate(self.asked.stdio):
             os.dup2(null if null >= 0 and _is_null(fd) else fd, stream)
 
     def _settle(self) -> str:
         path = program.prepare(self.process, self.linux, self.confinement, self.proc)
-        if self.die_with_parent:
+        if self.asked.die_with_parent:
             because("the change of user cleared it")
             prctl.set_pdeathsig(signals.SIGKILL)
         return path
@@ -221,7 +219,7 @@ class Init:
 
                     hooks.run(self.spec.hooks, "start_container", self._state("created"), "/")
                 program.become_program(
-                    self.process, path, variables, self.confinement, preserve_fds=self.preserve_fds
+                    self.process, path, variables, self.confinement, preserve_fds=self.asked.preserve_fds
                 )
             except Exception as error:
                 _tell(connection, error)

@@ -6,6 +6,7 @@ import os
 
 from minicontainer.errors import UsageError
 from minicontainer.libcontainer.container import Container
+from minicontainer.libcontainer.options import Options
 from minicontainer.runtime.flags import Flag
 from minicontainer.util import files
 
@@ -48,18 +49,16 @@ def make(context: Context, *, detached: bool, on_console: Callable[[int], None] 
         on_console = lambda master: consoles.send(socket, master)  # noqa: E731
     elif detached:
         on_console = _nobody
-    container = Container.create(
-        context.container_id(),
-        flags["bundle"] or os.getcwd(),
-        context.root,
+    asked = Options(
         on_console=on_console,
+        console_expected=bool(console),
         preserve_fds=preserved(flags["preserve_fds"]),
         listen_fds=listening(),
-        console_expected=bool(console),
         new_keyring=not flags["no_new_keyring"],
         pivots=not flags["no_pivot"],
         rootless={"true": True, "false": False}.get(context.options["rootless"]),
     )
+    container = Container.create(context.container_id(), flags["bundle"] or os.getcwd(), context.root, asked)
     if flags["pid_file"]:
         try:
             files.write_atomic(flags["pid_file"], str(container.record.pid).encode(), mode=0o644, sync=False)

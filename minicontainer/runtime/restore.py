@@ -60,7 +60,7 @@ def _restored(context: Context, masters: list[int] | None) -> Container:
         if flags[name]:
             options.passed[name] = flags[name]
     restoration = Restoration(context.container_id(), flags["bundle"] or os.getcwd(), context.root, options)
-    restoration.on_console = _console(flags["console_socket"], masters)
+    restoration.asked.on_console = _console(flags["console_socket"], masters)
     container = Container(context.root, *restoration.run())
     if flags["pid_file"]:
         try:

@@ -10,6 +10,7 @@ import time
 from minicontainer.cgroups.host import hierarchies
 from minicontainer.errors import MinicontainerError
 from minicontainer.libcontainer.container import Container
+from minicontainer.libcontainer.options import Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Containers:
         bundle.write()
         options.setdefault("stdio", (0, 1, 2))
         name = options.pop("id", None) or self.new_id()
-        container = Container.create(name, bundle.path, self.root, **options)
+        container = Container.create(name, bundle.path, self.root, Options(**options))
         self.made.append(container)
         return container
 
