@@ -172,6 +172,9 @@ OPTIONS = (
     option(
         "--stop-signal", metavar="string", type=types.SIGNAL, default=None, help="The signal that stops it"
     ),
+    option(
+        "--stop-timeout", metavar="int", type=types.INTEGER, default=None, help="Seconds it is given to stop"
+    ),
     option("--sysctl", metavar="map", type=types.SYSCTL, multiple=True, help="Kernel settings: NAME=VALUE"),
     option("--tmpfs", metavar="list", type=types.TMPFS, multiple=True, help="Mount a tmpfs"),
     flag("-t", "--tty", help="Give it a terminal"),
@@ -264,6 +267,7 @@ def _config(image: str, words: tuple[str, ...], flags: dict[str, Any]) -> Config
         open_stdin=flags["interactive"],
         attach=not flags["detach"],
         stop_signal=str(stop) if stop else "",
+        stop_timeout=flags["stop_timeout"],
     )
 
 

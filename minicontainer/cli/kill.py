@@ -9,6 +9,7 @@ from minicontainer.cli.command import option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.several import each
 from minicontainer.cli.values import parse_signal
+from minicontainer.engine import ending
 
 
 @verb("kill", usage="[OPTIONS] CONTAINER [CONTAINER...]", help="Kill one or more running containers")
@@ -22,4 +23,4 @@ def command(ctx: click.Context, containers: tuple[str, ...], name: str) -> None:
     """Signal each, and print its name."""
     number = parse_signal(name)
     engine = engine_of(ctx)
-    each(containers, lambda container: engine.kill(container, number))
+    each(containers, lambda container: ending.kill(engine, container, number))

@@ -9,27 +9,33 @@ from minicontainer.errors import MinicontainerError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 
-def each(names: Iterable[str], operation: Callable[[str], object]) -> None:
-    """Call ``operation`` with each name, and print the name when it was done (and is not False).
+def each(items: Iterable[T], operation: Callable[[T], object], shown: Callable[[T], object] = str) -> None:
+    """Call ``operation`` with each, and print what ``shown`` makes of it when it was done (and is not False).
 
-    An error is one line on standard error; after all names, it becomes exit status 1.
+    An error is one line on standard error; after all of them, it becomes exit status 1.
     """
-    failed = False
-    for name in names:
+    failed = 0
+    for item in items:
         try:
-            done = operation(name)
-        except MinicontainerError as error:
-            failed = True
-            click.echo(f"minicontainer: {error}", err=True)
-        except OSError as error:
-            from minicontainer import explain
-
-            failed = True
-            click.echo(f"minicontainer: {explain.describe(error)}", err=True)
-        else:
-            if done is not False:
-                click.echo(name)
+            if operation(item) is not False:
+                click.echo(shown(item))
+        except (MinicontainerError, OSError) as error:
+            failed += 1
+            tell(error)
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def tell(error: MinicontainerError | OSError) -> None:
+    """The error as one line on standard error."""
+    text = str(error)
+    if isinstance(error, OSError):
+        from minicontainer import explain
+
+        text = explain.describe(error)
+    click.echo(f"minicontainer: {' '.join(text.splitlines())}", err=True)

@@ -10,20 +10,19 @@ from minicontainer.cli.command import option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.several import each
 from minicontainer.cli.values import parse_signal
-from minicontainer.engine.engine import STOP_TIMEOUT
+from minicontainer.engine import ending
 
 
 @verb("stop", usage="[OPTIONS] CONTAINER [CONTAINER...]", help="Stop one or more running containers")
 @option("-s", "--signal", "name", metavar="string", default=None, help="The signal to send")
 @option(
     "-t", "--time", "--timeout", "timeout", metavar="int", type=types.INTEGER, default=None,
-    help="Seconds to wait before killing it (10); -1: for ever",
+    help="Seconds to wait before killing it (the container's own, or 10); -1: for ever",
 )  # fmt: skip
 @click.argument("containers", nargs=-1, required=True)
 @click.pass_context
 def command(ctx: click.Context, containers: tuple[str, ...], name: str | None, timeout: int | None) -> None:
-    """Stop each, and print its name."""
+    """Stop all at once, and print their names."""
     number = parse_signal(name) if name else None
-    engine = engine_of(ctx)
-    patience = STOP_TIMEOUT if timeout is None else float(timeout)
-    each(containers, lambda container: engine.stop(container, patience, number))
+    stopped = ending.stop_all(engine_of(ctx), list(containers), timeout, number)
+    each(stopped, lambda one: one.tell(), lambda one: one.name)

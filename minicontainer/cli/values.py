@@ -62,19 +62,12 @@ def parse_ulimit(text: str) -> Ulimit:
 
 def parse_signal(text: str) -> int:
     """The number of ``SIGTERM``, ``TERM``, ``term``, ``15``, ``RTMIN+1``."""
-    import signal
+    from minicontainer.linux import signals
 
-    if text.isascii() and text.isdigit() and 0 < int(text) < signal.NSIG:
-        return int(text)
-    name, sign, offset = text.upper().removeprefix("SIG").partition("+")
-    number = getattr(signal, f"SIG{name}", None)
-    if not isinstance(number, signal.Signals):
+    number = signals.number(text)
+    if number is None:
         raise UsageError(f"Invalid signal: {text}")
-    if not sign:
-        return int(number)
-    if name != "RTMIN" or not offset.isdigit() or number + int(offset) > signal.SIGRTMAX:
-        raise UsageError(f"Invalid signal: {text}")
-    return number + int(offset)
+    return number
 
 
 def parse_container_name(text: str) -> str:

@@ -26,3 +26,5 @@ def merge(config: Config, image: ContainerConfig) -> None:
     config.working_dir = config.working_dir or image.working_dir
     config.labels = {**(image.labels or {}), **config.labels}
     config.stop_signal = config.stop_signal or image.stop_signal
+    if config.stop_timeout is None:
+        config.stop_timeout = image.stop_timeout

@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 
 from minicontainer import cgroups
-from minicontainer.engine import defaults, events, isolation, names, records, security, spec, userns
+from minicontainer.engine import defaults, events, isolation, names, pausing, records, security, spec, userns
 from minicontainer.engine.records import Container, Folders, HostConfig, Status
 from minicontainer.errors import Conflict, CorruptData, MinicontainerError, NotFound, Unsupported
 from minicontainer.libcontainer.container import Container as Runtime
@@ -38,27 +38,40 @@ if TYPE_CHECKING:
 DEFAULT_ROOT = "/var/lib/minicontainer"
 DEFAULT_RUN = "/run/minicontainer"
 RETRY = 0.2  # seconds
-STOP_TIMEOUT = 10.0  # seconds between the stop signal and SIGKILL, as docker stop
 
 
 class Found:
     """A container with its status, as `Engine.find` and `Engine.containers` give it."""
 
-    __slots__ = ("container", "status")
-
-    @property
-    def state(self) -> str:
-        """created, running or exited: one that is only being started is created, to a user."""
-        return "created" if self.status.state == "starting" else self.status.state
+    __slots__ = ("_paused", "container", "status")
 
     def __init__(self, container: Container, status: Status) -> None:
         self.container = container
         self.status = status
+        self._paused: bool | None = None
+
+    @property
+    def state(self) -> str:
+        """created, running, paused or exited: one that is only being started is created, to a user."""
+        if self.paused:
+            return "paused"
+        return "created" if self.status.state == "starting" else self.status.state
 
     @property
     def running(self) -> bool:
-        """Whether its program runs."""
+        """Whether its program runs, or would if it was not paused."""
         return self.status.state == "running"
+
+    @property
+    def paused(self) -> bool:
+        """Whether its processes are frozen: as the kernel says, when this is first asked."""
+        if self._paused is None:
+            self._paused = self.running and pausing.frozen(self.container.id)
+        return self._paused
+
+
+class AlreadyRunning(Conflict):
+    """A container to be started runs: no error to who only wants it to run."""
 
 
 class Engine:
@@ -203,7 +216,8 @@ class Engine:
         host_name = os.uname().nodename if host_s_name else container.id[:12]
         container.config.hostname = container.config.hostname or host_name
         if container.name:
-            self._refuse_taken(container.name)
+            self.mend_owner(container.name)
+            self.refuse_taken(container.name)
         self._sweep()
         for bind in container.host.mounts:
             if bind.type == "bind" and not os.path.lexists(bind.source):
@@ -245,7 +259,7 @@ class Engine:
     def _name(self, container: Container) -> None:
         """Take the container's name; only with the lock ``containers``."""
         container.name = container.name or names.fresh_name(self._taken)
-        self._refuse_taken(container.name)
+        self.refuse_taken(container.name)
         link = f"{self.folders.names}/{container.name}"
         if os.path.lexists(link):
             os.unlink(link)  # its container was never finished, or is gone
@@ -277,14 +291,17 @@ class Engine:
     def _taken(self, name: str) -> bool:
         return os.path.exists(f"{self.folders.names}/{name}")
 
-    def _refuse_taken(self, name: str) -> None:
-        if self._taken(name):
-            owner = self._owner(name)
-            with suppress(CorruptData, NotFound):
-                self.load(owner)  # one with --rm whose monitor was killed goes now
+    def mend_owner(self, name: str) -> None:
+        """Before a name is taken, without any lock: an owner with --rm whose monitor was killed goes."""
+        with suppress(CorruptData, NotFound, FileNotFoundError):
+            self.load(self._owner(name))
+
+    def refuse_taken(self, name: str) -> None:
+        """Raise Conflict if a container has the name."""
         if self._taken(name):
             raise Conflict(
-                f'Conflict. The container name "/{name}" is already in use by container "{owner}". '
+                f'Conflict. The container name "/{name}" is already in use by container '
+                f'"{self._owner(name)}". '
                 "You have to remove (or rename) that container to be able to reuse that name."
             )
 
@@ -299,8 +316,10 @@ class Engine:
 
         with self.folders.container_lock(container_id) as lock:
             found = self.load_locked(container_id)
+            if found.paused:
+                raise Conflict("cannot start a paused container, try unpause instead")
             if found.status.state in ("starting", "running"):
-                raise Conflict(f"container {found.container.name} is already running")
+                raise AlreadyRunning(f"container {found.container.name} is already running")
             try:
                 return monitor.launch(self, found.container, lock)
             except OSError:
@@ -341,17 +360,6 @@ class Engine:
             raise Conflict(f"container {found.container.id} is not running")
         return Runtime.load(found.container.id, self.folders.runtime)
 
-    def kill(self, text: str, number: int) -> None:
-        """Signal a container's program; with SIGKILL, wait until it is gone."""
-        found = self.find(text)
-        if not found.running:
-            raise Conflict(f"Cannot kill container: {text}: container {found.container.id} is not running")
-        runtime = self.runtime(found)
-        events.of_container(self.folders, found.container, "kill", signal=str(number))
-        runtime.kill(number)
-        if number == signal.SIGKILL:
-            self.wait(found, STOP_TIMEOUT)
-
     def signal(self, container_id: str, number: int) -> None:
         """Pass a signal on to a program that may have ended just now."""
         try:
@@ -363,19 +371,8 @@ class Engine:
         except MinicontainerError:
             return  # it has ended
 
-    def stop(self, text: str, timeout: float = STOP_TIMEOUT, number: int | None = None) -> None:
-        """Ask a container's program to end, and kill it after ``timeout`` seconds (< 0: never)."""
-        found = self.find(text)
-        if not found.running:
-            return
-        self._ask_to_end(found.container, number or _stop_signal(found.container))
-        if not self.wait(found, timeout):
-            self._ask_to_end(found.container, signal.SIGKILL)
-            self.wait(found, -1)
-        events.of_container(self.folders, found.container, "stop")
-
-    def _ask_to_end(self, container: Container, number: int) -> None:
-        # Told before, so that nobody reads of a death ahead of its cause.
+    def ask_to_end(self, container: Container, number: int) -> None:
+        """Signal it, and tell the journal: before, so that nobody reads of a death ahead of its cause."""
         events.of_container(self.folders, container, "kill", signal=str(number))
         self.signal(container.id, number)
 
@@ -416,11 +413,14 @@ class Engine:
                 self.discard(found.container)
                 return True
         if not force:
+            state, first = ("paused", "Unpause and then stop") if found.paused else ("running", "Stop")
             raise Conflict(
-                f"You cannot remove a running container {container_id}. "
-                "Stop the container before attempting removal or force remove"
+                f"You cannot remove a {state} container {container_id}. "
+                f"{first} the container before attempting removal or force remove"
             )
-        self._ask_to_end(found.container, signal.SIGKILL)
+        self.ask_to_end(found.container, signal.SIGKILL)
+        if found.paused:
+            pausing.let_go(self, container_id)
         self.wait(found, RETRY)  # one that is only being started has no process to kill yet
         return False
 
@@ -495,16 +495,6 @@ class Engine:
 def _orphaned(status: Status) -> bool:
     """Whether the status claims a container whose monitor is gone."""
     return status.state in ("starting", "running") and not records.monitored(status)
-
-
-def _stop_signal(container: Container) -> int:
-    name = container.config.stop_signal
-    if not name:
-        return signal.SIGTERM
-    if name.isdigit():
-        return int(name)
-    name = name if name.startswith("SIG") else f"SIG{name}"
-    return int(signal.Signals[name])
 
 
 __all__ = ["DEFAULT_ROOT", "DEFAULT_RUN", "Container", "Engine", "Found", "HostConfig"]

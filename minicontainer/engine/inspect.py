@@ -55,7 +55,7 @@ def state(found: Found) -> dict[str, Any]:
     return {
         "Status": found.state,
         "Running": found.running,
-        "Paused": False,
+        "Paused": found.paused,
         "Restarting": False,
         "OOMKilled": status.oom_killed,
         "Dead": False,
@@ -156,6 +156,7 @@ def _config(record: Container) -> dict[str, Any]:
         "Entrypoint": config.entrypoint or None,
         "Labels": config.labels,
         "StopSignal": config.stop_signal or "SIGTERM",
+        **({} if config.stop_timeout is None else {"StopTimeout": config.stop_timeout}),
     }
 
 

@@ -85,6 +85,7 @@ class Config(msgspec.Struct, omit_defaults=True):
     open_stdin: bool = False
     attach: bool = True
     stop_signal: str = ""
+    stop_timeout: int | None = None
 
 
 class HostConfig(msgspec.Struct, omit_defaults=True):

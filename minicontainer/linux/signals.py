@@ -35,6 +35,21 @@ def name(number: int) -> str:
     return next((known for known, value in table().items() if value == number), str(number))
 
 
+def number(text: str) -> int | None:
+    """15 for ``15``, ``TERM``, ``SIGTERM``, ``sigterm``; RTMIN+3 and RTMAX-1 too; None for another text."""
+    if text.isascii() and text.isdigit():
+        return int(text) if 0 < int(text) < _signal.NSIG else None
+    known = table()
+    base, sign, offset = text.upper().removeprefix("SIG").replace("-", "+-").partition("+")
+    found = known.get(f"SIG{base}")
+    if found is None or not sign:
+        return found
+    if base not in ("RTMIN", "RTMAX") or not offset.removeprefix("-").isdigit():
+        return None
+    found += int(offset)
+    return found if known["SIGRTMIN"] <= found <= known["SIGRTMAX"] else None
+
+
 def reset() -> None:
     """Every standard signal at its default action, none blocked."""
     for number in STANDARD:
