@@ -1,5 +1,7 @@
 """Writing a layer: the changes of a container as a tar archive (tarread.py draws the format).
 
+Whole trees are written the same way, for ``export`` and ``cp``.
+
 ustar headers, with pax records in front for what does not fit: names over 100 bytes, numbers over
 their field, extended attributes (``SCHILY.xattr.``).  Times are whole seconds and owners have no
 names, as in Docker's layers.  Deletions are ``.wh.NAME`` files, parents precede what is in them, and
@@ -22,9 +24,43 @@ from minicontainer.storage.tree import data_extents
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Protocol
 
-    from minicontainer.image.blobs import BlobWriter
-    from minicontainer.storage.changes import Change
+    class File(Protocol):
+        """A file to be written, or a deletion (``status`` is None): Change, or storage.nodes.Node."""
+
+        @property
+        def path(self) -> bytes:
+            """Its name, absolute or not."""
+
+        @property
+        def status(self) -> os.stat_result | None:
+            """Its lstat."""
+
+        @property
+        def owner(self) -> tuple[int, int]:
+            """uid and gid, as the archive is to have them."""
+
+        def xattrs(self) -> dict[str, bytes]:
+            """Its extended attributes."""
+
+        def readlink(self) -> bytes:
+            """A symbolic link's text."""
+
+        def open(self) -> int:
+            """A descriptor of its content."""
+
+    class Sink(Protocol):
+        """Where an archive goes: a blob, or a stream (export.py)."""
+
+        def write(self, data: bytes) -> None:
+            """Append bytes."""
+
+        def copy(self, fd: int, start: int, length: int) -> None:
+            """Append a range of a file; zeros for what it lacks by now."""
+
+        def hole(self, length: int) -> None:
+            """Append zeros."""
 
 _BLOCK = 512
 _SMALL = 1 << 16  # read and written with its header; larger files are copied by the kernel
@@ -47,7 +83,7 @@ class _Entry:
         self.xattrs: dict[str, bytes] = {}
 
 
-def write_layer(changes: Iterable[Change], blob: BlobWriter) -> tuple[int, int]:
+def write_layer(changes: Iterable[File], blob: Sink) -> tuple[int, int]:
     """Write the archive; the number of changes in it and the bytes of its files.
 
     Sockets are left out: they mean nothing without the process that listens.  A file that shrinks
@@ -79,14 +115,13 @@ def write_layer(changes: Iterable[Change], blob: BlobWriter) -> tuple[int, int]:
 
 
 def _write_one(
-    change: Change,
+    change: File,
     status: os.stat_result,
     name: bytes,
     kind: bytes,
     links: dict[tuple[int, int], bytes],
-    blob: BlobWriter,
+    blob: Sink,
 ) -> int:
-    assert change.source is not None
     entry = _entry(change, status, name, kind)
     if kind != FOLDER and status.st_nlink > 1:
         first = links.setdefault((status.st_dev, status.st_ino), name)
@@ -105,20 +140,19 @@ def _write_one(
     return entry.size
 
 
-def _entry(change: Change, status: os.stat_result, name: bytes, kind: bytes) -> _Entry:
-    assert change.source is not None
+def _entry(change: File, status: os.stat_result, name: bytes, kind: bytes) -> _Entry:
     entry = _Entry(name + b"/" if kind == FOLDER else name, kind)
     entry.mode = stat.S_IMODE(status.st_mode)
-    entry.uid, entry.gid = status.st_uid, status.st_gid
+    entry.uid, entry.gid = change.owner
     entry.mtime = status.st_mtime_ns // 1_000_000_000
     entry.device = status.st_rdev
     entry.xattrs = change.xattrs()
     if kind == SYMLINK:
-        entry.linkname = os.readlink(change.source)
+        entry.linkname = change.readlink()
     return entry
 
 
-def _write_file(entry: _Entry, fd: int, status: os.stat_result, blob: BlobWriter) -> None:
+def _write_file(entry: _Entry, fd: int, status: os.stat_result, blob: Sink) -> None:
     entry.size = status.st_size
     if status.st_size <= _SMALL:
         data = os.pread(fd, status.st_size, 0)

@@ -44,6 +44,7 @@ _INSIDE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 _PARENT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NODES = {CHARACTER: stat.S_IFCHR, DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIFO}
+_FORMATS = {**_NODES, FOLDER: stat.S_IFDIR, SYMLINK: stat.S_IFLNK}
 # Errors that the archive causes, not this host.
 _ARCHIVE = (
     errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EEXIST,
@@ -58,7 +59,7 @@ def unpack(source: Source, layer: Layer) -> int:
     carries the member's name as its path.
     """
     reader = TarReader(source)
-    target = _Target(layer)
+    target = Target(layer)
     size = 0
     try:
         for member in reader:
@@ -92,8 +93,10 @@ def clean(name: bytes, member: Member) -> bytes:
     return b"/".join(parts)
 
 
-class _Target:
+class Target:
     """The folder being filled, and the descriptor of the parent of the latest member."""
+
+    keeps_owner = True
 
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
@@ -203,6 +206,7 @@ class _Target:
             if member.kind == LINK and clean(member.linkname, member) == path:
                 return  # a link to itself: removing its name would be the end of it
             status = os.stat(name, dir_fd=self.dirfd, follow_symlinks=False)
+            self._may_replace(member, status)
             if member.kind != FOLDER or not stat.S_ISDIR(status.st_mode):
                 self._remove(name, path, status)
                 self._make_new(name, member, reader)
@@ -212,6 +216,9 @@ class _Target:
             self._attributes(name, member)
         if member.kind == FOLDER:
             self.times[path] = member.mtime
+
+    def _may_replace(self, member: Member, status: os.stat_result) -> None:
+        """A later member of a layer takes the place of whatever was there."""
 
     def _remove(self, name: bytes, path: bytes, status: os.stat_result) -> None:
         """Make room for a member, and forget what was known of the folders that may have been there."""
@@ -274,42 +281,52 @@ class _Target:
         os.mknod(name, _NODES[member.kind] | 0o600, device, dir_fd=self.dirfd)
 
     def _file_attributes(self, fd: int, member: Member) -> None:
-        _own(fd, member)
+        if self.keeps_owner:
+            _own(fd, member)
         os.fchmod(fd, member.mode & 0o7777)  # after chown, which clears set-id bits
         if member.xattrs:
-            self._xattrs(f"/proc/self/fd/{fd}".encode(), member, follow=True)
+            self._xattrs(f"/proc/self/fd/{fd}".encode(), member)
         os.utime(fd, ns=(member.mtime, member.mtime))
 
     def _attributes(self, name: bytes, member: Member) -> None:
-        _own(name, member, self.dirfd)
-        if member.kind != SYMLINK:
-            os.chmod(name, member.mode & 0o7777, dir_fd=self.dirfd)
-        if member.xattrs:
-            self._xattrs(f"/proc/self/fd/{self.dirfd}/".encode() + name, member, follow=False)
-        if member.kind != FOLDER:
-            os.utime(name, ns=(member.mtime, member.mtime), dir_fd=self.dirfd, follow_symlinks=False)
+        # The name may be another file's by now, where a container runs: it is looked up once.
+        fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.dirfd)
+        try:
+            if stat.S_IFMT(os.fstat(fd).st_mode) != _FORMATS[member.kind]:
+                raise OSError(errno.EAGAIN, "it was exchanged meanwhile", name)
+            held = f"/proc/self/fd/{fd}".encode()
+            if self.keeps_owner:
+                _own(held, member)
+            if member.kind != SYMLINK:
+                os.chmod(held, member.mode & 0o7777)
+            if member.xattrs:
+                self._xattrs(held, member)
+            if member.kind != FOLDER:
+                os.utime(held, ns=(member.mtime, member.mtime))
+        finally:
+            os.close(fd)
 
-    def _xattrs(self, path: bytes, member: Member, *, follow: bool) -> None:
+    def _xattrs(self, path: bytes, member: Member) -> None:
         escape = self.layer.xattr_escape
         for name, value in member.xattrs.items():
             stored = name
             if escape is not None and name.startswith(escape[0]):
                 stored = escape[1] + name[len(escape[0]) :]
             try:
-                os.setxattr(path, stored, value, follow_symlinks=follow)
+                os.setxattr(path, stored, value)
             except OSError as error:
                 # A file system without them still holds a useful image; Docker goes on, too.
                 if error.errno != errno.ENOTSUP:
                     raise
 
 
-def _own(file: int | bytes, member: Member, dirfd: int | None = None) -> None:
-    """Give a file its owner.  Raises Unsupported for one that an ordinary user's namespace has not."""
+def _own(file: int | bytes, member: Member) -> None:
+    """Give a file its owner: one that is open, or a link of /proc/self/fd.
+
+    Raises Unsupported for one that an ordinary user's namespace has not.
+    """
     try:
-        if isinstance(file, int):
-            os.fchown(file, member.uid, member.gid)
-        else:
-            os.chown(file, member.uid, member.gid, dir_fd=dirfd, follow_symlinks=False)
+        os.chown(file, member.uid, member.gid)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise

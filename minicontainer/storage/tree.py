@@ -113,15 +113,17 @@ def usage(root: str | bytes) -> tuple[int, int]:
     return size, len(seen)
 
 
-def xattrs(path: bytes, *, overlay: bool) -> dict[str, bytes]:
+def xattrs(path: bytes, *, overlay: bool, follow: bool = False) -> dict[str, bytes]:
     """The extended attributes that belong to the file ``path`` (xattr(7)), not to the host.
+
+    ``follow``: the path is a link of /proc/self/fd.
 
     ``overlay``: the file lies in an overlay's upper folder, whose own marks are left out, and where
     Linux 6.7 and later keep what a container sets as ``trusted.overlay.X`` under
     ``trusted.overlay.overlay.X`` (overlayfs.rst, Nested overlayfs mounts).
     """
     try:
-        names = os.listxattr(path, follow_symlinks=False)
+        names = os.listxattr(path, follow_symlinks=follow)
     except OSError as error:
         if error.errno == errno.ENOTSUP:
             return {}
@@ -136,7 +138,7 @@ def xattrs(path: bytes, *, overlay: bool) -> dict[str, bytes]:
             if not name.startswith(own + "overlay."):
                 continue
             shown = name.replace("overlay.", "", 1)
-        found[shown] = os.getxattr(path, name, follow_symlinks=False)
+        found[shown] = os.getxattr(path, name, follow_symlinks=follow)
     return found
 
 
