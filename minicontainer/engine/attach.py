@@ -12,6 +12,7 @@
       │ ── SIGNAL n ──────────────────────────────────────► │  kill(2) the program
       │ ── STDIN_EOF ─────────────────────────────────────► │  closes the program's 0
       │ ── DETACH ────────────────────────────────────────► │  the client leaves, the program stays
+      │ ── QUIET ─────────────────────────────────────────► │  it wants no output, only the last frame
       │                                                     │
       │ ◄──────────────── EXIT status, or ERROR {json} ──── │  the last frame, then the socket closes
 
@@ -40,7 +41,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-STDIN, STDOUT, STDERR, STDIN_EOF, RESIZE, SIGNAL, DETACH, STARTED, ERROR, EXIT = range(10)
+STDIN, STDOUT, STDERR, STDIN_EOF, RESIZE, SIGNAL, DETACH, STARTED, ERROR, EXIT, QUIET = range(11)
 
 CHUNK = 64 * 1024  # what the two sides read at once from a pipe or terminal; a pipe holds as much
 LONGEST_MESSAGE = 1 << 20  # of the frames that are collected whole
@@ -177,7 +178,7 @@ class Decoder:
         self._partial += data[position : position + missing]
         if len(self._partial) == HEADER.size:
             kind, length = HEADER.unpack(self._partial)
-            if kind > EXIT or (kind > STDERR and length > LONGEST_MESSAGE):
+            if kind > QUIET or (kind > STDERR and length > LONGEST_MESSAGE):
                 raise CorruptData(f"attach: a frame of kind {kind} with {length} bytes")
             self._kind, self._left = kind, length
             self._partial.clear()

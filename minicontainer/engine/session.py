@@ -57,13 +57,14 @@ def leave_caller() -> None:
 class Client:
     """One attached client."""
 
-    __slots__ = ("deaf", "decoder", "sender", "socket")
+    __slots__ = ("deaf", "decoder", "quiet", "sender", "socket")
 
-    def __init__(self, connection: Socket) -> None:
+    def __init__(self, connection: Socket, *, quiet: bool = False) -> None:
         connection.setblocking(False)
         self.socket = connection
         self.decoder = attach.Decoder()
         self.sender = attach.Sender(connection.fileno())
+        self.quiet = quiet  # it waits for the end, and wants no output
         self.deaf = False  # it reads no more; what it wrote before may still wait for us
 
 
@@ -181,7 +182,7 @@ class Session:
             self.log.write(stream, data)
         kind = attach.STDOUT if stream == "stdout" else attach.STDERR
         for client in self.clients.values():
-            if not client.deaf:
+            if not client.deaf and not client.quiet:
                 client.sender.put(kind, data)
                 _flush(client)
         return True
@@ -204,6 +205,7 @@ class Session:
             self._forget(client)
             return
         for kind, payload in frames:
+            client.quiet |= kind == attach.QUIET
             self._obey(kind, bytes(payload))
         if client.decoder.ended or any(kind == attach.DETACH for kind, _ in frames):
             self._forget(client)

@@ -66,7 +66,7 @@ def test_an_error_crosses_as_the_same_exception() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [attach.HEADER.pack(10, 0), attach.HEADER.pack(255, 1), attach.HEADER.pack(attach.EXIT, 1 << 21)],
+    [attach.HEADER.pack(11, 0), attach.HEADER.pack(255, 1), attach.HEADER.pack(attach.EXIT, 1 << 21)],
 )
 def test_what_is_no_frame_is_refused(data: bytes) -> None:
     with pytest.raises(errors.CorruptData, match="frame of kind"):

@@ -1,0 +1,88 @@
+"""``minicontainer start``: start containers that were created or have ended."""
+
+from __future__ import annotations
+
+import click
+
+from minicontainer.cli import types
+from minicontainer.cli.command import command as verb
+from minicontainer.cli.command import flag, option
+from minicontainer.cli.context import engine as engine_of
+from minicontainer.cli.several import tell
+from minicontainer.cli.starting import await_start
+from minicontainer.errors import MinicontainerError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minicontainer.cli.attach import Outcome
+    from minicontainer.engine.engine import Engine
+    from minicontainer.util.sockets import Socket
+
+
+@verb("start", usage="[OPTIONS] CONTAINER [CONTAINER...]", help="Start one or more stopped containers")
+@flag("-a", "--attach", help="Attach to its output and pass signals on; its exit status")
+@option(
+    "--detach-keys", metavar="string", type=types.DETACH_KEYS, default=b"\x10\x11",
+    help="The keys that detach (ctrl-p,ctrl-q)",
+)  # fmt: skip
+@flag("-i", "--interactive", help="Attach to its standard input")
+@click.argument("containers", nargs=-1, required=True)
+@click.pass_context
+def command(
+    ctx: click.Context, containers: tuple[str, ...], attach: bool, detach_keys: bytes, interactive: bool
+) -> None:
+    """Start each, and print its name; or start one, and stay until it ends."""
+    engine = engine_of(ctx)
+    if not attach and not interactive:
+        _start_all(engine, containers)
+        return
+    if len(containers) > 1:
+        raise UsageError("you cannot start and attach multiple containers at once")
+    try:
+        outcome = _start_attached(engine, containers[0], interactive, detach_keys)
+    except (MinicontainerError, OSError) as error:
+        error.exit_code = 1  # type: ignore[union-attr]  # 127 would be the program's own
+        raise
+    raise click.exceptions.Exit(outcome.status if outcome.kind == "exited" else 0)
+
+
+def _start_all(engine: Engine, names: tuple[str, ...]) -> None:
+    failed = []
+    for name in names:
+        try:
+            connection = _start(engine, engine.find(name).container.id)
+            if connection is not None:
+                await_start(connection)
+        except (MinicontainerError, OSError) as error:
+            failed.append(name)
+            tell(error)
+        else:
+            click.echo(name)
+    if failed:
+        raise MinicontainerError(f"failed to start containers: {', '.join(failed)}")
+
+
+def _start(engine: Engine, container_id: str) -> Socket | None:
+    """The first client's socket; None if it runs, which is as good."""
+    from minicontainer.engine.engine import AlreadyRunning
+
+    try:
+        return engine.start(container_id)[1]
+    except AlreadyRunning:
+        return None
+
+
+def _start_attached(engine: Engine, name: str, interactive: bool, detach_keys: bytes) -> Outcome:
+    from minicontainer.cli.attach import attach
+
+    container = engine.find(name).container
+    stdin = interactive and container.config.open_stdin
+    connection = _start(engine, container.id) or engine.connect(container.id)
+    return attach(
+        connection.fileno(),
+        tty=container.config.tty,
+        stdin_open=stdin,
+        sig_proxy=not container.config.tty,
+        detach_keys=detach_keys,
+        kill=lambda number: engine.signal(container.id, number),
+    )

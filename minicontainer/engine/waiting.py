@@ -1,0 +1,52 @@
+"""``wait``: how a container ended, from its monitor's own mouth.
+
+The status on disk would do, but with ``--rm`` it is gone by then.  So who waits is one more client
+(attach.py), that asks for no output: however much the program writes, nothing is kept or sent for it.
+"""
+
+from __future__ import annotations
+
+from minicontainer.engine import attach
+from minicontainer.errors import Conflict, NotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minicontainer.engine.engine import Engine
+    from minicontainer.util.sockets import Socket
+
+KILLED = 137  # what a container whose monitor was killed is taken to have ended with (records.py)
+
+
+def exit_code(engine: Engine, text: str) -> int:
+    """The exit status, once the container does not run; at once, if it does not.  Raises NotFound."""
+    found = engine.find(text)
+    while found.running:
+        try:
+            connection = engine.connect(found.container.id)
+        except Conflict:
+            engine.wait(found, -1)  # it is ending: its socket is closed, its status not yet written
+        else:
+            code = _listen(connection)
+            if code is not None:
+                return code
+        try:
+            found = engine.load(found.container.id)
+        except NotFound:
+            return KILLED  # with --rm, and its monitor was killed
+    return found.status.exit_code
+
+
+def _listen(connection: Socket) -> int | None:
+    """The status in the EXIT frame; None if the monitor ended without one."""
+    decoder = attach.Decoder()
+    try:
+        connection.sendall(attach.frame(attach.QUIET))
+        while not decoder.ended:
+            for kind, payload in decoder.receive(connection.fileno()):
+                if kind == attach.EXIT:
+                    return attach.read_exited(bytes(payload))
+    except ConnectionError:
+        return None
+    finally:
+        connection.close()
+    return None
