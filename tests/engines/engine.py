@@ -228,7 +228,10 @@ def groups(parent: str) -> list[str]:
 def remove_groups(parent: str) -> None:
     """Remove them; OSError EBUSY says that a container is left."""
     for folder in groups(parent):
-        os.rmdir(folder)
+        try:
+            os.rmdir(folder)
+        except FileNotFoundError:
+            continue  # a hierarchy that is mounted twice
 
 
 def until(condition: Callable[[], Any], what: str, timeout: float = 15.0) -> Any:

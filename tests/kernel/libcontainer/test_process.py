@@ -389,10 +389,10 @@ def test_the_program_leads_its_own_session(containers: Containers, bundle: Bundl
     ("words", "error", "message"),
     [
         (["nothing"], CommandNotFound, r'"nothing": executable file not found in \$PATH'),
-        (["/no/such"], CommandNotFound, "stat /no/such: No such file"),
+        (["/no/such"], CommandNotFound, "stat /no/such: no such file"),
         (["/etc"], CommandNotExecutable, "is a directory"),
         (["/etc/passwd"], CommandNotExecutable, "permission denied"),
-        (["/etc/passwd/x"], CommandNotFound, "Not a directory"),
+        (["/etc/passwd/x"], CommandNotFound, "not a directory"),
         ([""], CommandNotFound, "no command"),
         ([], InvalidConfig, "args is empty"),
     ],
