@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 @option("--sig-proxy", metavar="bool", default=True, type=bool, bare="true", help="Pass signals on (true)")
 @click.argument("container")
 @click.pass_context
-def command(
-    ctx: click.Context, container: str, detach_keys: bytes, no_stdin: bool, sig_proxy: bool
-) -> None:
+def command(ctx: click.Context, container: str, detach_keys: bytes, no_stdin: bool, sig_proxy: bool) -> None:
     """Stay until the program ends, with its exit status, or until the user detaches."""
     from minicontainer.cli.attach import DETACHED, EXITED, attach
 

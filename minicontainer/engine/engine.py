@@ -140,9 +140,13 @@ class Engine:
         """What the files say.  Raises NotFound, CorruptData."""
         folder = self.folders.container(container_id)
         try:
-            return Found(records.load_container(folder), records.load_status(folder))
+            found = Found(records.load_container(folder), records.load_status(folder))
         except FileNotFoundError:
             raise NotFound(f"No such container: {container_id}") from None
+        if not self._owns(container_id, found.container.name):
+            # A rename was killed half-way, or is under way: the link is the name.
+            found.container.name = next(iter(self._names_of(container_id)), found.container.name)
+        return found
 
     def load_locked(self, container_id: str) -> Found:
         """The same for who holds the container's lock."""
@@ -267,10 +271,22 @@ class Engine:
 
     def _forget_name(self, container: Container) -> None:
         """Give back the name of a container whose folder is gone, or never was."""
-        link = f"{self.folders.names}/{container.name}"
         with self.folders.lock():
-            if container.name and os.path.islink(link) and self._owner(container.name) == container.id:
-                os.unlink(link)
+            # Its monitor may know it by the name that it had before a rename.
+            known = self._owns(container.id, container.name)
+            for name in [container.name] if known else self._names_of(container.id):
+                os.unlink(f"{self.folders.names}/{name}")
+
+    def _owns(self, container_id: str, name: str) -> bool:
+        """Whether the name was given to the container."""
+        try:
+            return bool(name) and self._owner(name) == container_id
+        except OSError:
+            return False
+
+    def _names_of(self, container_id: str) -> list[str]:
+        """The names that were given to the container: one, by looking through all."""
+        return [name for name in os.listdir(self.folders.names) if self._owns(container_id, name)]
 
     def _sweep(self) -> None:
         """Remove what killed commands left half-made, or half removed."""
@@ -426,7 +442,7 @@ class Engine:
 
     def _remove_damaged(self, container_id: str) -> None:
         """Remove a container of which only the id is known."""
-        names = [n for n in os.listdir(self.folders.names) if self._owner(n) == container_id]
+        names = self._names_of(container_id)
         config = records.Config()
         host = HostConfig()
         stand_in = Container(container_id, names[0] if names else "", 0.0, "", [], "", config, host)

@@ -5,15 +5,17 @@
     ROOT/                              survives a reboot
         containers/
             <id>/
-                container.json         Container: what was asked for; written once, before the rename
+                container.json         Container: what was asked for; written before the folder has
+                                       this name, and replaced by `rename` and `update`
                 status.json            Status: what became of it; replaced by its monitor
                 config.json            the OCI configuration; with rootfs/ this folder is the bundle
                 rootfs/                where the monitor mounts the root file system, seen by it alone
                 hosts hostname resolv.conf   bound into the container
-                log.json               what the program wrote (logs.py)
+                log.json log.json.1    what the program wrote (logs.py)
                 ...                    the writable layer, as the storage driver lays it out
             .tmp-*/                    being made, renamed to <id> when it is whole; or being removed
-            .names/<name>              symbolic link to ../<id>: a name is taken exactly once
+            .names/<name>              symbolic link to ../<id>: a name is taken exactly once; where
+                                       container.json says another, the link is right
     RUN/                               a reboot may forget it
         runtime/<id>/                  libcontainer's state
         monitors/<id>/attach.sock      clients come here
@@ -128,6 +130,8 @@ class HostConfig(msgspec.Struct, omit_defaults=True):
     group_add: list[str] = []
     shm_size: int = 64 << 20
     security_opt: list[str] = []
+    log_driver: str = "json-file"
+    log_opts: dict[str, str] = {}
 
 
 class Container(msgspec.Struct):
