@@ -35,7 +35,7 @@ from minicontainer.util.sockets import Socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     Fields = dict[int, list[int | bytes]]
@@ -89,7 +89,7 @@ class Request:
         self.options = options
         self.log = log
         self.inherited: list[int] = []
-        self.enter: Callable[[], None] = _be_silent
+        self.enter: Callable[[], None] = be_silent
         self.started: Callable[[int], None] = lambda pid: None
         self.notified: Notified = lambda event, pid, fd: None
         self.failure: BaseException | None = None
@@ -198,10 +198,10 @@ class Request:
         return f"criu {VERBS[self.kind]} failed{reason}: {'; '.join(said)}{where}"
 
 
-def _be_silent() -> None:
+def be_silent(streams: Sequence[int] = (0, 1, 2)) -> None:
     """What criu says before it has a log is not for whoever reads our standard streams."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for stream in streams:
         os.dup2(null, stream)
 
 

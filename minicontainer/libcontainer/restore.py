@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
     from minicontainer.oci.runtime import Mount
 
+OUTSIDE = ("pipe:", "file[")  # streams that are given anew
+
 
 class Restoration(Creation):
     """One restore: a `Creation` whose processes criu makes."""
@@ -137,12 +139,14 @@ class Restoration(Creation):
             else:
                 path = next(n.path for n in self.linux.namespaces if n.type == kind)
                 joined.append((namespaces.FILES[kind], path))
-        outside = ("pipe:", "file[")
-        inherited += [(entry, fd) for fd, entry in enumerate(self.streams) if entry.startswith(outside)]
+        inherited += [(entry, fd) for fd, entry in enumerate(self.streams) if entry.startswith(OUTSIDE)]
         request.options |= {"join_ns": joined, "inherit_fd": inherited}
 
     def _show_root(self, folders: checkpoint.Folders) -> None:
         """In what becomes criu."""
+        # A shell's job gets the terminal that criu has.
+        if not self.options.passed.get("shell_job"):
+            criu.be_silent([fd for fd, entry in enumerate(self.streams) if not entry.startswith(OUTSIDE)])
         namespaces.unshare(namespaces.FLAGS["mount"])
         because("what is mounted for criu is seen nowhere else")
         m.mount(None, "/", None, m.MS_SLAVE | m.MS_REC)
