@@ -274,6 +274,25 @@ def test_a_terminal(case: Case) -> None:
         os.close(master)
 
 
+def test_a_terminal_in_the_foreground(case: Case) -> None:
+    if case.runtime.name == "runc":
+        pytest.skip("runc sends the terminal to a console socket only")
+    case.bundle.program("/bin/sh")
+    case.bundle.change({"process.terminal": True})
+    master = case.runtime.create(case.bundle, case.name, terminal=True)
+    case.runtime.order("start", case.name)
+    assert os.read(master, 4096)
+    case.checkpoint("--shell-job")
+    os.close(master)
+    words = [*case.runtime.program, "--root", case.runtime.root, "restore", "--shell-job"]
+    ended = subprocess.run(
+        [*words, "--image-path", case.images, "--bundle", case.bundle.path, case.name],
+        input=b"echo $((6 * 7)); exit 5\n", stdout=subprocess.PIPE, check=False, timeout=TIMEOUT_S,
+    )  # fmt: skip
+    assert ended.returncode == 5
+    assert b"42" in ended.stdout
+
+
 def test_a_terminal_that_nobody_takes(case: Case) -> None:
     case.bundle.program("/bin/sh")
     case.bundle.change({"process.terminal": True})
