@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from minicontainer.errors import MinicontainerError, UsageError
+from minicontainer.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,15 +27,6 @@ def check_terminal(flags: dict[str, Any]) -> None:
 
 def await_start(connection: Socket) -> None:
     """Until the program runs.  Raises what kept it from starting."""
-    from minicontainer import errors
-    from minicontainer.engine import attach as protocol
+    from minicontainer.engine.waiting import until_started
 
-    decoder = protocol.Decoder()
-    while not decoder.ended:
-        for kind, payload in decoder.receive(connection.fileno()):
-            if kind == protocol.STARTED:
-                connection.close()
-                return
-            if kind == protocol.ERROR:
-                raise errors.from_wire(protocol.read_document(bytes(payload)))
-    raise MinicontainerError("the container's monitor was killed before the program started")
+    until_started(connection)

@@ -32,7 +32,7 @@ from minicontainer import errors
 from minicontainer.engine import attach, events, isolation, logs, records, sharing, spec, userns
 from minicontainer.engine.records import Status
 from minicontainer.engine.session import Client, Session, drain, leave_caller
-from minicontainer.errors import MinicontainerError
+from minicontainer.errors import CorruptData, MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.options import Options
 from minicontainer.libcontainer.state import start_time
@@ -106,6 +106,8 @@ class Monitor:
         sharing.put_back(shared)
 
     def _launch(self) -> None:
+        with suppress(CorruptData):
+            self.status.address = records.load_status(self.folder).address
         self.status.monitor = os.getpid()
         self.status.monitor_start = start_time(os.getpid()) or 0
         self.status.state = "starting"
@@ -202,7 +204,9 @@ class Monitor:
         if self.container.host.network_mode != "bridge":
             return
         self.network = self.engine.bridge()
-        endpoint = self.network.attach(self.container.id, namespaces.path(pid, "network"))
+        place = namespaces.path(pid, "network")
+        endpoint = self.network.attach(self.container.id, place, wanted=self.status.address)
+        self.status.address = endpoint.address
         self.status.network = msgspec.to_builtins(endpoint)
         self._write_files(endpoint)
 
@@ -263,13 +267,13 @@ class Monitor:
             self._save(sync=False)
         if not self._give_back():
             return
+        if self.container.host.auto_remove:
+            self._discard()
+            return
         self.status.state = state
         self.status.pid = self.status.monitor = self.status.monitor_start = 0
         self.status.network = {}
-        if self.container.host.auto_remove:
-            self._discard()
-        else:
-            self._save()
+        self._save()
 
     def _ran_out_of_memory(self, code: int) -> bool:
         """Whether the kernel killed a process of the container for want of memory."""
@@ -280,7 +284,10 @@ class Monitor:
         return memory is not None and memory.oom_kills > 0
 
     def _discard(self) -> None:
-        """For --rm.  Whoever works on the container now (commit) holds its lock, and is waited for."""
+        """For --rm.  Whoever works on the container now (commit, restart) holds its lock, and is waited for.
+
+        A restart has started it again by then: another monitor's it is, not ours to remove.
+        """
         rootfs = f"{self.folder}/rootfs"
         because("nothing may be mounted in a folder that is to be removed")
         try:
@@ -288,8 +295,16 @@ class Monitor:
         except OSError as error:
             if error.errno != errno.EINVAL:  # it failed before anything was mounted there
                 raise
-        with self.engine.folders.container_lock(self.container.id):
-            self.engine.discard(self.container)
+        lock = self.engine.folders.container_lock(self.container.id)
+        if not lock.acquire(wait=False):
+            self.status.released = True
+            self._save(sync=False)
+            lock.acquire()
+        try:
+            if records.load_status(self.folder).monitor == self.status.monitor:
+                self.engine.discard(self.container)
+        finally:
+            lock.release()
 
     def _give_back(self) -> bool:
         """Network, cgroup, runtime state; whether all of it went.  Each is tried."""

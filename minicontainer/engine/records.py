@@ -149,7 +149,11 @@ class Container(msgspec.Struct):
 
 
 class Status(msgspec.Struct, omit_defaults=True):
-    """status.json.  ``state`` is created, running or exited; times in seconds since the epoch."""
+    """status.json.  ``state`` is created, running or exited; times in seconds since the epoch.
+
+    ``address`` is the last one on the bridge, which the next start asks for again.  ``released``: the
+    monitor of a container with --rm has given all back, and waits for the container's lock.
+    """
 
     state: str = "created"
     pid: int = 0
@@ -161,6 +165,8 @@ class Status(msgspec.Struct, omit_defaults=True):
     monitor: int = 0
     monitor_start: int = 0
     network: dict[str, object] = {}
+    address: str = ""
+    released: bool = False
 
 
 class Folders:
@@ -248,6 +254,7 @@ def without_monitor(status: Status) -> Status:
         exit_code=code,
         error=error,
         oom_killed=status.oom_killed,
+        address=status.address,
         started=status.started,
         finished=status.finished or (time.time() if state == "exited" else 0.0),
     )

@@ -1,4 +1,4 @@
-"""``wait``: how a container ended, from its monitor's own mouth.
+"""``wait``: how a container ended, from its monitor's own mouth; and whether it began.
 
 The status on disk would do, but with ``--rm`` it is gone by then.  So who waits is one more client
 (attach.py), that asks for no output: however much the program writes, nothing is kept or sent for it.
@@ -6,8 +6,9 @@ The status on disk would do, but with ``--rm`` it is gone by then.  So who waits
 
 from __future__ import annotations
 
+from minicontainer import errors
 from minicontainer.engine import attach
-from minicontainer.errors import Conflict, NotFound
+from minicontainer.errors import Conflict, MinicontainerError, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,21 @@ def exit_code(engine: Engine, text: str) -> int:
         except NotFound:
             return KILLED  # with --rm, and its monitor was killed
     return found.status.exit_code
+
+
+def until_started(connection: Socket) -> None:
+    """Until the program runs; closes the connection.  Raises what kept it from starting."""
+    decoder = attach.Decoder()
+    try:
+        while not decoder.ended:
+            for kind, payload in decoder.receive(connection.fileno()):
+                if kind == attach.STARTED:
+                    return
+                if kind == attach.ERROR:
+                    raise errors.from_wire(attach.read_document(bytes(payload)))
+    finally:
+        connection.close()
+    raise MinicontainerError("the container's monitor was killed before the program started")
 
 
 def _listen(connection: Socket) -> int | None:

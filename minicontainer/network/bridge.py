@@ -61,9 +61,10 @@ class BridgeNetwork:
         """Import what `attach` needs."""
         netlink.warm_up()
 
-    def attach(self, container_id: str, netns: str, mac: str | None = None) -> Endpoint:
+    def attach(self, container_id: str, netns: str, mac: str | None = None, *, wanted: str = "") -> Endpoint:
         """Put the network namespace ``netns`` (a path) on the bridge, as ``eth0``.
 
+        It gets the address ``wanted`` if that is free, else the lowest that is.
         A former endpoint of the container is taken back first.  Raises Conflict if no address is
         left, Unsupported where the host cannot do it, OSError; nothing is left then.
         """
@@ -72,7 +73,7 @@ class BridgeNetwork:
             found = self._present(route)
             if container_id in found.endpoints:
                 self._disconnect(route, found, container_id)
-            endpoint = found.endpoints[container_id] = _new_endpoint(found, container_id, mac)
+            endpoint = found.endpoints[container_id] = _new_endpoint(found, container_id, mac, wanted)
             self._save(found)
             try:
                 self._connect(route, found, endpoint, netns, lock)
@@ -179,9 +180,10 @@ class BridgeNetwork:
         os.unlink(self.path)
 
 
-def _new_endpoint(found: Record, container_id: str, mac: str | None) -> Endpoint:
+def _new_endpoint(found: Record, container_id: str, mac: str | None, wanted: str) -> Endpoint:
     addresses = pool.Range.parse(found.range)
-    address = pool.lowest_free(addresses, [one.address for one in found.endpoints.values()])
+    taken = [one.address for one in found.endpoints.values()]
+    address = wanted if pool.is_free(addresses, wanted, taken) else pool.lowest_free(addresses, taken)
     return Endpoint(
         interface=INTERFACE,
         host_interface=f"mc{container_id[:12]}",  # IFNAMSIZ leaves 15

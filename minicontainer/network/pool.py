@@ -92,6 +92,11 @@ def choose_range(candidates: Iterable[str], routes: Collection[Range]) -> Range:
     raise Unsupported(f"no range is free for the bridge network: this host has routes into {taken}")
 
 
+def is_free(pool: Range, wanted: str, taken: Collection[str]) -> bool:
+    """Whether ``wanted`` ("" is none) is an address for a container that nobody has."""
+    return bool(wanted) and number(wanted) in pool.containers and wanted not in taken
+
+
 def lowest_free(pool: Range, taken: Collection[str]) -> str:
     """The lowest address for a container that is not in ``taken``.  Raises Conflict."""
     numbers = {number(one) for one in taken}

@@ -1,0 +1,28 @@
+"""``minicontainer restart``: stop containers, and start them again."""
+
+from __future__ import annotations
+
+import click
+
+from minicontainer.cli import types
+from minicontainer.cli.command import command as verb
+from minicontainer.cli.command import option
+from minicontainer.cli.context import engine as engine_of
+from minicontainer.cli.several import each
+from minicontainer.cli.values import parse_signal
+from minicontainer.engine.restarting import restart
+
+
+@verb("restart", usage="[OPTIONS] CONTAINER [CONTAINER...]", help="Restart one or more containers")
+@option("-s", "--signal", "name", metavar="string", default=None, help="The signal to send")
+@option(
+    "-t", "--time", "--timeout", "timeout", metavar="int", type=types.INTEGER, default=None,
+    help="Seconds to wait before killing it (the container's own, or 10); -1: for ever",
+)  # fmt: skip
+@click.argument("containers", nargs=-1, required=True)
+@click.pass_context
+def command(ctx: click.Context, containers: tuple[str, ...], name: str | None, timeout: int | None) -> None:
+    """Restart each, and print its name."""
+    number = parse_signal(name) if name else None
+    engine = engine_of(ctx)
+    each(containers, lambda container: restart(engine, container, timeout, number))
