@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 # Modules whose purpose is to change the kernel's state or to reach libc.
 MODULES = {
-    "_ctypes", "_posixsubprocess", "_prctl", "ctypes", "multiprocessing", "prctl", "pty", "resource", "subprocess",
+    "_ctypes", "_posixsubprocess", "_prctl", "ctypes", "multiprocessing", "prctl", "pty", "resource",
+    "subprocess",
 }  # fmt: skip
 NETLINK_MODULES = {"pyroute2"}
 
