@@ -163,9 +163,7 @@ class Rootfs:
         if not self.own_mounts:
             if any(n.type == "mount" for n in self.linux.namespaces):
                 borrow(self.path)
-            m.chdir(self.path)
-            because("the root of others in this mount namespace stays what it is")
-            m.chroot(".")
+            self.leave_host()
             return
         if asked.endswith("slave"):
             because("no mount made from here on is seen by the host")
@@ -180,6 +178,12 @@ class Rootfs:
 
     def leave_host(self) -> None:
         """Step 4."""
+        if not self.own_mounts:
+            m.chdir(self.path)
+            because("the root of others in this mount namespace stays what it is")
+            m.chroot(".")
+            m.chdir("/")
+            return
         because("so that the new root and the place of the old one are both .")
         m.chdir(self.path)
         if not self.pivots:
@@ -202,6 +206,12 @@ class Rootfs:
     def show_host(self) -> None:
         """For hooks that expect what other runtimes have before their pivot_root (config.md, Hooks): "/"
         is the host's tree again, and the container's whole tree is where the bundle has it."""
+        if not self.own_mounts:
+            m.chdir(self.host)
+            os.close(self.host)
+            because("to the root of the others in this mount namespace, where the container's is a folder")
+            m.chroot(".")
+            return
         because("hooks look for the container's files below the bundle")
         fd.move_mount(self.host, "", fd.AT_FDCWD, "/", fd.MOVE_MOUNT_F_EMPTY_PATH)
         m.chdir(self.host)
@@ -214,7 +224,9 @@ class Rootfs:
         because("hold what will hide files that the container should not read")
         self.null = fd.open_tree(fd.AT_FDCWD, "/dev/null", fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC)
         _require_null(self.null)
-        if self.hooked:
+        if self.hooked and not self.own_mounts:
+            self.host = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        elif self.hooked:
             because("hold the host's tree, for hooks")
             self.host = fd.open_tree(fd.AT_FDCWD, "/", COPY | fd.AT_RECURSIVE)
             because("a copy of a shared mount is shared with it, and pivot_root refuses such a place")

@@ -2,7 +2,8 @@
 
 `mutated` draws a number of places in a document and does one thing at each::
 
-    another value   of another type, at a limit of its range, very long, of strange letters
+    like it         of the same type: at a limit of its range, very long, of strange letters, a part of it
+    another value   of any type
     taken out       the key or the item
     renamed         the key
     doubled         the item of an array; the key, once more in other letters
@@ -29,6 +30,8 @@ TEXTS = ["", " ", ".", "..", "../..", "a/b", "a\0b", "\0", "\n", "a\nb c", "%s%n
          "1e9", "ro", "bind", "rbind", "true", "null", "é", "\u202e", "\ud800", "\U0001f600", "x" * 300,
          "y" * 5000, "a=b", "=b", "a", "max", "CAP_ALL", "SCMP_ACT_KILL", "/proc/self/fd/3", "/proc", "/dev",
          "/no/such", "size=1", "mode=9", "c", "0-4096", "0,1", "memory.max", "-"]  # fmt: skip
+
+WAYS = ["like", "like", "like", "like", "value", "take", "rename", "double", "copy"]
 
 texts = st.sampled_from(TEXTS) | st.text(max_size=12).map(lambda text: text.replace("/", "-"))
 leaves = st.none() | st.booleans() | st.sampled_from(NUMBERS) | st.integers() | texts
@@ -120,6 +123,23 @@ def at(value: Any, path: tuple[str | int, ...]) -> Any:
     return value
 
 
+def like(value: Any) -> st.SearchStrategy[Any]:
+    """Values of the same type: those get further than others."""
+    if isinstance(value, bool):
+        return st.just(not value)
+    if isinstance(value, int):
+        return st.sampled_from([number for number in NUMBERS if isinstance(number, int)]) | st.integers(0, 10)
+    if isinstance(value, str):
+        spoiled = [
+            value[:-1], value + "x", value + "/", value + "\0", f"/{value}", f" {value}", f"{value},{value}",
+            f"{value}/..", value.upper(), value.replace("=", "=-"), value.replace("/", "//"),
+        ]  # fmt: skip
+        return st.sampled_from([text for text in spoiled if text != value]) | texts
+    if isinstance(value, list):
+        return st.lists(st.sampled_from(value), max_size=4) if value else st.lists(texts, max_size=2)
+    return st.dictionaries(texts, leaves, max_size=2)
+
+
 @st.composite
 def mutated(draw: Callable[[Any], Any], document: Any, most: int = 3) -> Any:
     """``document`` with one to ``most`` mutations."""
@@ -130,8 +150,12 @@ def mutated(draw: Callable[[Any], Any], document: Any, most: int = 3) -> Any:
             return found
         *parents, key = draw(st.sampled_from(known))
         parent = at(found, tuple(parents))
-        how = draw(st.sampled_from(["value", "value", "value", "take", "rename", "double", "copy"]))
-        if how == "value":
+        how = draw(
+            st.sampled_from(["like", "like", "like", "like", "value", "take", "rename", "double", "copy"])
+        )
+        if how == "like":
+            parent[key] = draw(like(parent[key]))
+        elif how == "value":
             parent[key] = draw(values)
         elif how == "copy":
             parent[key] = copy.deepcopy(at(found, draw(st.sampled_from(known))))
