@@ -42,6 +42,8 @@ def check(hooks: Hooks) -> None:
                 raise InvalidConfig(f"{place}.path: {hook.path!r} is not an absolute path")
             if hook.timeout is not None and hook.timeout <= 0:
                 raise InvalidConfig(f"{place}.timeout: {hook.timeout} is not above 0")
+            if "\0" in "".join((hook.path, *hook.args, *hook.env)):
+                raise InvalidConfig(f"{place}: no program can be given a null byte")
             wrong = next((entry for entry in hook.env if "=" not in entry[1:]), None)
             if wrong is not None:
                 raise InvalidConfig(f"{place}.env: {wrong!r} is not NAME=value")
@@ -106,7 +108,9 @@ def _become(hook: Hook, given: int, written: int, cwd: str) -> None:
         process.execve(hook.path, hook.args or [hook.path], environment)
     except OSError as error:
         os.write(written, f"{error.strerror}: {error.filename or hook.path}".encode(errors="replace"))
-    os._exit(127)
+    finally:
+        # Whatever it was: this copy of the runtime must not go on and undo what the other one makes.
+        os._exit(127)
 
 
 def _wait(child: int, timeout: int | None) -> bool:
