@@ -132,6 +132,11 @@ class Decoder:
         self._left = 0
         self.ended = False
 
+    @property
+    def half(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return self._kind >= 0 or bool(self._partial)
+
     def receive(self, fd: int) -> list[tuple[int, memoryview | bytes]]:
         """Read once from a socket: (kind, payload) of each frame or, of streams, piece of a frame.
 

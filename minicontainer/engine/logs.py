@@ -4,6 +4,20 @@
 
 ``log`` ends with a newline except for a piece of a line that was longer than `LINE_LIMIT` or that
 the program had not finished.  Bytes that are not UTF-8 become U+FFFD, as in Docker.
+
+::
+
+    containers/<id>/log.json         written to
+                    log.json.1       with --log-opt max-size: the one before, up to max-file - 1 of them
+                    log.json.2       by Docker's rules: a file that has reached max-size gets no more
+
+Lines are in the file before a client is sent them, so that what anybody has seen survives the monitor.
+What a killed monitor, or a full disk, cut short inside write(2), the next writer ends with a newline;
+readers (logread.py) pass over it.  A line that the program itself had only begun goes with the
+monitor.
+
+A program may write gigabytes: a batch is encoded as a whole, by a few passes of bytes.replace() in
+which nothing happens for each line.
 """
 
 from __future__ import annotations
@@ -11,61 +25,134 @@ from __future__ import annotations
 import os
 import time
 
-import msgspec
-
-from minicontainer.util import files
+from minicontainer.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Mapping
+    from typing import Any
 
-READ_AT_ONCE = 1 << 16
-FOLLOW_INTERVAL = 0.1  # seconds
+FILE = "log.json"
+DRIVERS = ("json-file", "none")
 LINE_LIMIT = 16 * 1024  # Docker's: longer lines are several entries
+STREAMS = ("stdout", "stderr")
 
-
-class Entry(msgspec.Struct):
-    """One line of the file."""
-
-    log: str
-    stream: str
-    time: str
+_HEAD = b'{"log":"'
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}  # Docker's, of max-size
+# RFC 8259, section 7: what a string may not hold as it is.
+_ESCAPES = {code: b"\\u%04x" % code for code in range(32)}
+_ESCAPES |= {8: b"\\b", 9: b"\\t", 12: b"\\f", 13: b"\\r", 34: b'\\"', 92: b"\\\\"}
+_HARMLESS = b"\n" + bytes(code for code in range(32, 128) if code not in _ESCAPES)
 
 
 def timestamp(nanoseconds: int) -> str:
-    """RFC 3339 with nanoseconds, UTC."""
+    """RFC 3339 with nanoseconds, UTC: texts of equal length, which sort as the moments do."""
     seconds, rest = divmod(nanoseconds, 10**9)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"
+
+
+def parse_options(options: Mapping[str, str]) -> tuple[int, int]:
+    """(max-size in bytes, 0 for no limit; max-file) of ``--log-opt``.  Raises UsageError."""
+    for name in options:
+        if name not in ("max-size", "max-file", "labels", "env"):
+            raise UsageError(f"unknown log opt '{name}' for json-file log driver")
+    size = options.get("max-size", "-1")
+    if size != "-1" and _bytes(size) <= 0:
+        raise UsageError(f"max-size must be a positive number: {size}")
+    count = options.get("max-file", "1")
+    if not count.isascii() or not count.isdigit() or int(count) < 1:
+        raise UsageError(f"max-file cannot be less than 1: {count}")
+    return 0 if size == "-1" else _bytes(size), int(count)
+
+
+def _bytes(text: str) -> int:
+    lowered = text.lower().removesuffix("b")
+    number = lowered.rstrip("kmgt")
+    unit = lowered[len(number) :]
+    if unit not in _UNITS or not number.isascii() or not number.replace(".", "", 1).isdigit():
+        raise UsageError(f"invalid size: '{text}'")
+    return int(float(number) * _UNITS[unit])
+
+
+def attributes(options: Mapping[str, str], labels: Mapping[str, str], env: list[str]) -> dict[str, str]:
+    """What ``--log-opt labels=a,b`` and ``env=C`` add to every line, for ``logs --details``."""
+    variables = dict(entry.partition("=")[::2] for entry in env)
+    found = {name: labels[name] for name in options.get("labels", "").split(",") if name in labels}
+    return found | {name: variables[name] for name in options.get("env", "").split(",") if name in variables}
 
 
 class Writer:
     """Appends what the program writes; a line that is not finished waits for its end.
 
     Lines that the disk does not take are counted in ``lost``, and ``reason`` says why: the program
-    goes on without its log.
+    goes on without its log.  ``limit`` and ``files`` are max-size and max-file.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(
+        self, path: str, limit: int = 0, files: int = 1, attrs: Mapping[str, str] | None = None
+    ) -> None:
+        self.path = path
+        self.limit = limit
+        self.files = files
+        self.attrs = dict(attrs or {})
         self.lost = 0
         self.reason = ""
-        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        self.partial = {"stdout": b"", "stderr": b""}
+        self.partial = dict.fromkeys(STREAMS, b"")
+        self._middle = {stream: self._between(stream) for stream in STREAMS}
+        self.fd = -1
+        self._open()
+
+    def _between(self, stream: str) -> bytes:
+        from minicontainer.oci import jsontext
+
+        attrs = f',"attrs":{jsontext.dumps(self.attrs)}' if self.attrs else ""
+        return f'","stream":"{stream}"{attrs},"time":"'.encode()
+
+    def _open(self) -> None:
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        if self.fd >= 0:
+            os.close(self.fd)
+        self.fd = fd
+        self.size = os.fstat(fd).st_size
+        self.torn = self.size > 0 and os.pread(fd, 1, self.size - 1) != b"\n"
+
+    # -- for a monitor that rests (rest.py)
+
+    def keep(self) -> dict[str, Any]:
+        """What `resumed` needs."""
+        partial = {stream: rest.decode("latin-1") for stream, rest in self.partial.items()}
+        arguments = {"path": self.path, "limit": self.limit, "files": self.files, "attrs": self.attrs}
+        return {"arguments": arguments, "partial": partial, "lost": self.lost, "reason": self.reason}
+
+    @classmethod
+    def resumed(cls, kept: dict[str, Any]) -> Writer:
+        """The writer that `keep` was called on."""
+        writer = cls(**kept["arguments"])
+        writer.partial = {stream: rest.encode("latin-1") for stream, rest in kept["partial"].items()}
+        writer.lost, writer.reason = kept["lost"], kept["reason"]
+        return writer
+
+    # -- writing
 
     def write(self, stream: str, data: bytes) -> None:
-        """Log ``data``, all its whole lines in one write(2)."""
-        lines = _split(self.partial[stream] + data)
-        last = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-        while len(last) >= LINE_LIMIT:
-            lines.append(last[:LINE_LIMIT])
-            last = last[LINE_LIMIT:]
-        self.partial[stream] = last
-        self._append(stream, lines)
+        """Log ``data``: all its whole lines, in as few write(2) as rotation allows."""
+        end = data.rfind(b"\n") + 1
+        if end:
+            whole = self.partial[stream] + data[:end] if self.partial[stream] else data[:end]
+            self._store(encode(whole, self._tail(stream)))
+            rest = data[end:]
+        else:
+            rest = self.partial[stream] + data
+        while len(rest) >= LINE_LIMIT:
+            self._store(encode(rest[:LINE_LIMIT], self._tail(stream)))
+            rest = rest[LINE_LIMIT:]
+        self.partial[stream] = rest
 
     def flush(self) -> None:
         """Log what no newline has ended; for the end of the program."""
         for stream, rest in self.partial.items():
             if rest:
-                self._append(stream, [rest])
+                self._store(encode(rest, self._tail(stream)))
             self.partial[stream] = b""
 
     def close(self) -> None:
@@ -73,20 +160,80 @@ class Writer:
         self.flush()
         os.close(self.fd)
 
-    def _append(self, stream: str, lines: list[bytes]) -> None:
-        if not lines:
-            return
-        now = timestamp(time.time_ns())
-        encoded = [
-            msgspec.json.encode(Entry(piece.decode(errors="replace"), stream, now))
-            for line in lines
-            for piece in _pieces(line)
-        ]
+    def _tail(self, stream: str) -> bytes:
+        return self._middle[stream] + timestamp(time.time_ns()).encode() + b'"}\n'
+
+    def _store(self, encoded: bytes) -> None:
+        while encoded:
+            cut = len(encoded)
+            if self.limit:
+                if self.size >= self.limit:
+                    self._rotate()
+                # To the end of the line that reaches the limit.
+                cut = encoded.find(b"\n", max(0, self.limit - self.size - 1)) + 1 or cut
+            self._append(encoded if cut == len(encoded) else encoded[:cut])
+            encoded = encoded[cut:]
+
+    def _append(self, encoded: bytes) -> None:
+        rest = memoryview(b"\n" + encoded if self.torn else encoded)
         try:
-            files.write_all(self.fd, b"\n".join(encoded) + b"\n")
+            while rest:
+                count = os.write(self.fd, rest)
+                self.size += count
+                rest = rest[count:]
+            self.torn = False
         except OSError as error:
-            self.lost += len(encoded)
+            self.torn = self.torn or len(rest) < len(encoded)
+            self.lost += bytes(rest).count(b"\n")
             self.reason = error.strerror or str(error)
+
+    def _rotate(self) -> None:
+        """Killed between two of these renames, it leaves a gap in the numbers, and no line is lost."""
+        try:
+            for number in range(self.files - 1, 0, -1):
+                younger = f"{self.path}.{number - 1}" if number > 1 else self.path
+                if os.path.lexists(younger):
+                    os.rename(younger, f"{self.path}.{number}")
+            if self.files == 1:
+                os.unlink(self.path)
+            self._open()
+        except OSError as error:
+            self.size = 0  # the file that is open goes on
+            self.reason = error.strerror or str(error)
+
+
+def encode(data: bytes, tail: bytes) -> bytes:
+    """Lines, or the beginning of one, as entries; ``tail`` is what follows the text in each."""
+    if _may_have_long_lines(data):
+        return b"".join(_HEAD + _entry(piece) + tail for line in _split(data) for piece in _pieces(line))
+    if not data.endswith(b"\n"):
+        return _HEAD + _entry(data) + tail
+    return _HEAD + escape(data[:-1]).replace(b"\n", b"\\n" + tail + _HEAD) + b"\\n" + tail
+
+
+def _entry(piece: bytes) -> bytes:
+    return escape(piece).replace(b"\n", b"\\n")
+
+
+def escape(data: bytes) -> bytes:
+    """The text as JSON strings have it, in UTF-8; newlines are left as they are."""
+    rare = data.translate(None, _HARMLESS)
+    if not rare:
+        return data
+    if not rare.isascii():
+        data = data.decode(errors="replace").encode()
+    if 92 in rare:  # before those that are written with it
+        data = data.replace(b"\\", _ESCAPES[92])
+    for code in set(rare) - {92}:
+        if code in _ESCAPES:
+            data = data.replace(bytes([code]), _ESCAPES[code])
+    return data
+
+
+def _may_have_long_lines(data: bytes) -> bool:
+    """False if every half of `LINE_LIMIT` has a newline: no line is longer than it then."""
+    half = LINE_LIMIT // 2
+    return any(data.find(b"\n", at, at + half) < 0 for at in range(0, len(data) - half, half))
 
 
 def _split(data: bytes) -> list[bytes]:
@@ -100,65 +247,3 @@ def _pieces(line: bytes) -> list[bytes]:
     if len(line) <= LINE_LIMIT:
         return [line]
     return [line[start : start + LINE_LIMIT] for start in range(0, len(line), LINE_LIMIT)]
-
-
-def read(path: str, *, tail: int | None = None) -> Iterator[Entry]:
-    """The entries of a log, or its last ``tail``.  A line cut short by a crash is passed over."""
-    decoder = msgspec.json.Decoder(Entry)
-    with open(path, "rb") as file:
-        if tail is not None:
-            file.seek(_tail_offset(file.fileno(), tail))
-        for line in file:
-            entry = _decode(decoder, line)
-            if entry is not None:
-                yield entry
-
-
-def _decode(decoder: msgspec.json.Decoder[Entry], line: bytes) -> Entry | None:
-    try:
-        return decoder.decode(line)
-    except msgspec.DecodeError:
-        return None
-
-
-def follow(path: str, *, tail: int | None, running: Callable[[], bool]) -> Iterator[Entry]:
-    """The entries of a log as they come, until ``running()`` is false and nothing is left."""
-    decoder = msgspec.json.Decoder(Entry)
-    with open(path, "rb") as file:
-        if tail is not None:
-            file.seek(_tail_offset(file.fileno(), tail))
-        rest = b""
-        ended = False
-        while True:
-            data = file.read(READ_AT_ONCE)
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                entry = _decode(decoder, line)
-                if entry is not None:
-                    yield entry
-            if not data:
-                if ended:
-                    return
-                ended = not running()  # what was written before is still to be read
-                if not ended:
-                    time.sleep(FOLLOW_INTERVAL)
-
-
-def _tail_offset(fd: int, count: int) -> int:
-    """Where the last ``count`` lines begin, read from the end in blocks."""
-    position = os.fstat(fd).st_size
-    if count == 0:
-        return position
-    wanted = count + 1  # the newline before the first wanted line
-    while position > 0:
-        size = min(65536, position)
-        position -= size
-        block = os.pread(fd, size, position)
-        found = block.count(b"\n")
-        if found >= wanted:
-            index = len(block)
-            for _ in range(wanted):
-                index = block.rindex(b"\n", 0, index)
-            return position + index + 1
-        wanted -= found
-    return 0

@@ -31,6 +31,7 @@ import msgspec
 from minicontainer import errors
 from minicontainer.engine import attach, events, isolation, logs, records, sharing, spec, userns
 from minicontainer.engine.records import Status
+from minicontainer.engine.rest import Rest
 from minicontainer.engine.session import Client, Session, drain, leave_caller
 from minicontainer.errors import CorruptData, MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
@@ -59,7 +60,7 @@ class Monitor:
     """The life of one container, seen from its monitor."""
 
     def __init__(
-        self, engine: Engine, container: records.Container, client: Socket, lock: files.Lock
+        self, engine: Engine, container: records.Container, client: Socket | None, lock: files.Lock
     ) -> None:
         self.engine = engine
         self.container = container
@@ -69,7 +70,7 @@ class Monitor:
         self.status = Status()
         self.starter = client
         self.lock = lock
-        self.session = Session(self._signal)
+        self.session = Session(self.signal)
         self.runtime: Runtime | None = None
         self.network: BridgeNetwork | None = None
 
@@ -83,15 +84,28 @@ class Monitor:
                 self._fail(error)
                 return
             assert self.runtime is not None
-            try:
-                self.session.serve(self.runtime.pidfd)
-            except Exception as error:
-                # A fault of ours: the program cannot go on without its streams.
-                self.status.error = f"the monitor failed: {error}"
-                self._signal(signal.SIGKILL)
-            self._finish()
+            self.over(self.session.attempt(self.runtime.pidfd))
         finally:
             os._exit(0)
+
+    @classmethod
+    def awake(cls, engine: Engine, container_id: str, session: Session) -> Monitor:
+        """The monitor that this process was before it rested, from what is on disk (rest.py)."""
+        container = records.load_container(engine.folders.container(container_id))
+        monitor = cls(engine, container, None, engine.folders.container_lock(container_id))
+        monitor.session = session
+        monitor.status = records.load_status(monitor.folder)
+        monitor.runtime = Runtime.load(container_id, engine.folders.runtime)
+        if container.host.network_mode == "bridge":
+            monitor.network = engine.bridge()
+        return monitor
+
+    def over(self, fault: Exception | None) -> None:
+        """After the session: the program has ended, or ends because its monitor cannot go on."""
+        if fault is not None:
+            self.status.error = f"the monitor failed: {fault}"
+            self.signal(signal.SIGKILL)
+        self._finish()
 
     # -- becoming a container
 
@@ -121,7 +135,7 @@ class Monitor:
         driver.mount(self.folder, self.container.chain, rootfs, self.mapping)
         self._configure(rootfs, joins)
         inner = self._open_streams()
-        self.session.log = self.log = logs.Writer(f"{self.folder}/log.json")
+        self.session.log = self._open_log()
         try:
             asked = Options(
                 stdio=inner,
@@ -143,8 +157,17 @@ class Monitor:
         self._save(sync=False)
         self._tell("start")
         self.session.facts = {"id": self.container.id, "pid": self.status.pid}
+        assert self.starter is not None
         self.session.welcome(self.starter)
         self._drop_own_streams()
+        self.session.rest = Rest.of(self.engine, self.container.id, self.runtime.pidfd)
+
+    def _open_log(self) -> logs.Writer | None:
+        config, host = self.container.config, self.container.host
+        if host.log_driver == "none":
+            return None
+        attrs = logs.attributes(host.log_opts, config.labels, config.env)
+        return logs.Writer(f"{self.folder}/{logs.FILE}", *logs.parse_options(host.log_opts), attrs)
 
     def _configure(self, rootfs: str, joins: dict[str, int]) -> None:
         config = self.container.config
@@ -192,7 +215,8 @@ class Monitor:
         owner = self.mapping.uid(self.user) if self.mapping is not None else -1
         return self.session.open_pipes(stdin=self.container.config.open_stdin, owner=owner)
 
-    def _signal(self, number: int) -> None:
+    def signal(self, number: int) -> None:
+        """Pass a client's signal on to the program."""
         assert self.runtime is not None
         self._tell("kill", signal=str(number))
         try:
@@ -226,6 +250,7 @@ class Monitor:
         try:
             self._end("created")
         finally:
+            assert self.starter is not None
             client = Client(self.starter)
             client.sender.put_frame(attach.failed(errors.to_wire(error)))
             drain(client)
@@ -235,9 +260,11 @@ class Monitor:
     def _finish(self) -> None:
         assert self.runtime is not None
         code = self.runtime.wait()
-        self.log.close()
-        if self.log.lost:
-            self.status.error = f"{self.log.lost} lines are missing in the log: {self.log.reason}"
+        log = self.session.log
+        if log is not None:
+            log.close()
+            if log.lost:
+                self.status.error = f"{log.lost} lines are missing in the log: {log.reason}"
         self.status.oom_killed = self._ran_out_of_memory(code)
         self.status.exit_code = code
         self.status.finished = time.time()

@@ -10,7 +10,8 @@
 
 A container's monitor has one session, and so has each ``exec``.  A client that reads slowly slows the
 program, as a full pipe would; a program that does not read stops its clients.  The loop itself never
-waits for one of them: what it waits for next is worked out anew each time (`_wanted`).
+waits for one of them: what it waits for next is worked out anew each time (`wanted`).  When nothing has
+happened for a while, a monitor's session is laid aside (rest.py).
 """
 
 from __future__ import annotations
@@ -24,12 +25,15 @@ from minicontainer.engine import attach
 from minicontainer.errors import MinicontainerError
 from minicontainer.linux import credentials, mount, process, terminal
 from minicontainer.linux.door import because
+from minicontainer.util import sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from minicontainer.engine.logs import Writer
+    from minicontainer.engine.rest import Rest
     from minicontainer.util.sockets import Socket
 
 BACKLOG = 1 << 20  # bytes a client may be behind
@@ -67,6 +71,11 @@ class Client:
         self.quiet = quiet  # it waits for the end, and wants no output
         self.deaf = False  # it reads no more; what it wrote before may still wait for us
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of what it sends or is sent is half done."""
+        return not self.deaf and not self.sender.pending and not self.decoder.half
+
 
 class Session:
     """Streams, clients and the loop.  ``facts`` greet a client; ``kill`` passes its signals on."""
@@ -75,6 +84,7 @@ class Session:
         self.kill = kill
         self.facts: dict[str, object] = {}
         self.log: Writer | None = None
+        self.rest: Rest | None = None
         self.listener: Socket | None = None
         self.clients: dict[int, Client] = {}
         self.outputs: dict[int, str] = {}
@@ -115,9 +125,11 @@ class Session:
         """Until the process of ``pidfd`` has ended and what it wrote is read."""
         while True:
             poll = select.poll()
-            for fd, events in self._wanted(pidfd).items():
+            for fd, events in self.wanted(pidfd).items():
                 poll.register(fd, events)
-            ready = dict(poll.poll())
+            ready = dict(poll.poll(self._patience()))
+            if not ready and self.rest is not None:
+                self.rest(self)
             for fd, events in ready.items():
                 self._attend(fd, events)
             if pidfd in ready:
@@ -127,7 +139,49 @@ class Session:
                 if fd not in self.outputs or not self._read_output(fd):
                     break
 
-    def _wanted(self, pidfd: int) -> dict[int, int]:
+    def attempt(self, pidfd: int) -> Exception | None:
+        """`serve`, and what kept it from going on: a fault of ours."""
+        try:
+            self.serve(pidfd)
+        except Exception as error:
+            return error
+        return None
+
+    def _patience(self) -> float | None:
+        """Milliseconds until it may rest; None where it may not."""
+        return self.rest.quiet_ms if self.rest is not None and self.rest.possible else None
+
+    def keep(self) -> dict[str, Any] | None:
+        """What `restore` needs besides `descriptors`; None while something is under way."""
+        if self.stdin_queue or not all(client.idle for client in self.clients.values()):
+            return None
+        return {
+            "facts": self.facts,
+            "outputs": [[fd, stream] for fd, stream in self.outputs.items()],
+            "clients": [[fd, client.quiet] for fd, client in self.clients.items()],
+            "listener": self.listener.fileno() if self.listener is not None else -1,
+            "stdin": self.stdin,
+            "stdin_ended": self.stdin_ended,
+            "console": self.console,
+        }
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Be the session that `keep` was called on."""
+        self.facts = kept["facts"]
+        self.outputs = dict(kept["outputs"])
+        self.clients = {fd: Client(sockets.adopt(fd), quiet=quiet) for fd, quiet in kept["clients"]}
+        self.listener = sockets.adopt(kept["listener"]) if kept["listener"] >= 0 else None
+        self.stdin = kept["stdin"]
+        self.stdin_ended = kept["stdin_ended"]
+        self.console = kept["console"]
+
+    def descriptors(self) -> list[int]:
+        """All that it has open but its log."""
+        listener = [self.listener.fileno()] if self.listener is not None else []
+        found = {*self.outputs, *self.clients, *listener, self.stdin, self.console}
+        return sorted(fd for fd in found if fd >= 0)
+
+    def wanted(self, pidfd: int) -> dict[int, int]:
         """What to wait for, by descriptor.
 
         Not for a program's output while a client is behind, nor for clients while the program does not

@@ -44,6 +44,11 @@ def pair(kind: int) -> tuple[Socket, Socket]:
     return tuple(Socket(AF_UNIX, kind, 0, end.detach()) for end in (first, second))  # type: ignore[return-value]
 
 
+def adopt(fd: int) -> Socket:
+    """An AF_UNIX stream socket of a descriptor that this process has inherited."""
+    return Socket(AF_UNIX, SOCK_STREAM, 0, fd)
+
+
 def listen(folder: str, name: str, kind: int, backlog: int = 16) -> Socket:
     """A listening socket at ``folder/name``, in place of one that a killed process left there.
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minicontainer.engine import logs
+from minicontainer.engine import logread, logs
+from minicontainer.engine.logread import Span
+from minicontainer.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ def written(path: Path, *pieces: tuple[str, bytes]) -> list[dict[str, str]]:
         writer.write(stream, data)
     writer.close()
     return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def shown(path: Path, span: Span | None = None) -> list[str]:
+    return [entry.log for batch in logread.read(str(path), span or Span()) for entry in batch]
 
 
 def test_a_line_is_an_object_with_text_stream_and_time(tmp_path: Path) -> None:
@@ -55,6 +61,16 @@ def test_what_is_not_utf8_is_replaced(tmp_path: Path) -> None:
     assert [e["log"] for e in written(tmp_path / "log", ("stdout", b"\xff\n"))] == ["\ufffd\n"]
 
 
+def test_every_byte_that_json_escapes(tmp_path: Path) -> None:
+    text = "".join(chr(code) for code in [*range(10), *range(11, 256)]) + "\u2028é\n"
+    assert [e["log"] for e in written(tmp_path / "log", ("stdout", text.encode()))] == [text]
+
+
+@given(data=st.binary(max_size=300))
+def test_escaped_is_what_json_reads_back(data: bytes) -> None:
+    assert json.loads(b'"' + logs.escape(data).replace(b"\n", b"\\n") + b'"') == data.decode(errors="replace")
+
+
 @given(
     pieces=st.lists(
         st.binary(max_size=40).map(lambda b: b.replace(b"\r", b"").decode(errors="ignore").encode())
@@ -64,17 +80,15 @@ def test_nothing_is_lost_or_reordered(tmp_path_factory: pytest.TempPathFactory, 
     path = tmp_path_factory.mktemp("log") / "log"
     entries = written(path, *(("stdout", piece) for piece in pieces))
     assert "".join(e["log"] for e in entries).encode() == b"".join(pieces)
-    assert [e.log for e in logs.read(str(path))] == [e["log"] for e in entries]
+    assert shown(path) == [e["log"] for e in entries]
 
 
 @pytest.mark.parametrize("tail", [0, 1, 3, 999, 1000, 5000])
 def test_the_tail_is_the_last_lines(tmp_path: Path, tail: int) -> None:
     path = tmp_path / "log"
     written(path, ("stdout", b"".join(b"line %d %s\n" % (n, b"." * (n % 300)) for n in range(1000))))
-    everything = [e.log for e in logs.read(str(path))]
-    assert [e.log for e in logs.read(str(path), tail=tail)] == everything[len(everything) - tail :][
-        -tail or 1000 :
-    ]
+    everything = shown(path)
+    assert shown(path, Span(tail)) == everything[len(everything) - tail :][-tail or 1000 :]
 
 
 def test_a_line_cut_short_by_a_crash_is_passed_over(tmp_path: Path) -> None:
@@ -82,7 +96,7 @@ def test_a_line_cut_short_by_a_crash_is_passed_over(tmp_path: Path) -> None:
     written(path, ("stdout", b"one\ntwo\n"))
     data = path.read_bytes()
     path.write_bytes(data[:-20])
-    assert [e.log for e in logs.read(str(path))] == ["one\n"]
+    assert shown(path) == ["one\n"]
 
 
 def test_follow_ends_with_the_container_and_misses_nothing(tmp_path: Path) -> None:
@@ -97,7 +111,8 @@ def test_follow_ends_with_the_container_and_misses_nothing(tmp_path: Path) -> No
             writer.write("stdout", b"at the end\n")
         return state
 
-    assert [e.log for e in logs.follow(str(path), tail=None, running=running)] == ["before\n", "at the end\n"]
+    found = logread.follow(str(path), Span(), running, lambda _: None)
+    assert [e.log for batch in found for e in batch] == ["before\n", "at the end\n"]
 
 
 def test_a_full_disk_loses_lines_and_counts_them(tmp_path: Path) -> None:
@@ -108,3 +123,128 @@ def test_a_full_disk_loses_lines_and_counts_them(tmp_path: Path) -> None:
     writer.write("stderr", b"unfinished")
     writer.close()
     assert (writer.lost, writer.reason) == (3, os.strerror(28))
+
+
+# -- options
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({}, (0, 1)),
+        ({"max-size": "10m", "max-file": "3"}, (10_000_000, 3)),
+        ({"max-size": "1.5kb"}, (1500, 1)),
+        ({"max-size": "-1", "labels": "a", "env": "B"}, (0, 1)),
+    ],
+)
+def test_options(options: dict[str, str], found: tuple[int, int]) -> None:
+    assert logs.parse_options(options) == found
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max-size": "0"},
+        {"max-size": "ten"},
+        {"max-size": ""},
+        {"max-file": "0"},
+        {"max-file": "x"},
+        {"tag": "a"},
+    ],
+)
+def test_wrong_options(options: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        logs.parse_options(options)
+
+
+def test_labels_and_variables_that_lines_carry(tmp_path: Path) -> None:
+    attrs = logs.attributes({"labels": "a,b", "env": "X,Y"}, {"a": "1", "c": "2"}, ["X=3", "Z=4"])
+    assert attrs == {"a": "1", "X": "3"}
+    writer = logs.Writer(str(tmp_path / "log"), attrs=attrs)
+    writer.write("stderr", b"text\n")
+    writer.close()
+    ((entry,),) = logread.read(str(tmp_path / "log"), Span())
+    assert (entry.log, entry.stream, entry.attrs) == ("text\n", "stderr", attrs)
+
+
+# -- rotation
+
+
+def numbered(first: int, last: int) -> bytes:
+    return b"".join(b"%05d\n" % n for n in range(first, last))
+
+
+@pytest.mark.parametrize("files", [1, 2, 4])
+def test_rotation_keeps_the_youngest_lines_in_order(tmp_path: Path, files: int) -> None:
+    path = tmp_path / "log"
+    writer = logs.Writer(str(path), limit=1000, files=files)
+    for n in range(0, 400, 40):
+        writer.write("stdout", numbered(n, n + 40))
+    writer.close()
+    names = sorted(os.listdir(tmp_path))
+    assert names == ["log", *(f"log.{n}" for n in range(1, files))]
+    line = len(path.read_bytes().split(b"\n")[0]) + 1
+    assert all(1000 <= (tmp_path / name).stat().st_size < 1000 + line for name in names[1:])
+    lines = [int(text) for text in shown(path)]
+    assert lines == [*range(lines[0], 400)]
+    assert shown(path, Span(7)) == [f"{n:05d}\n" for n in range(393, 400)]
+    assert shown(path, Span(5000)) == [f"{n:05d}\n" for n in lines]
+
+
+@pytest.mark.parametrize("at_once", [1, 30, 500])
+def test_a_follower_misses_nothing_when_the_log_is_rotated(tmp_path: Path, at_once: int) -> None:
+    path = tmp_path / "log"
+    writer = logs.Writer(str(path), limit=3000, files=50)
+    left = list(range(0, 1500, at_once))
+
+    def running() -> bool:
+        if left:
+            writer.write("stdout", numbered(left[0], left.pop(0) + at_once))
+        return bool(left)
+
+    found = logread.follow(str(path), Span(), running, lambda _: None)
+    assert [int(entry.log) for batch in found for entry in batch] == [*range(1500)]
+
+
+def test_a_rotation_that_was_killed_half_way_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    writer = logs.Writer(str(path), limit=1000, files=4)
+    writer.write("stdout", numbered(0, 8))
+    os.rename(path, tmp_path / "log.1")  # and then the monitor died: nothing has the name
+    assert [int(text) for text in shown(path)] == [*range(8)]
+    writer = logs.Writer(str(path), limit=1000, files=4)
+    writer.write("stdout", numbered(8, 16))
+    assert [int(text) for text in shown(path)] == [*range(16)]
+
+
+def test_a_line_that_was_cut_short_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    written(path, ("stdout", b"one\ntwo\n"))
+    path.write_bytes(path.read_bytes()[:-20])
+    written_later = logs.Writer(str(path))
+    written_later.write("stdout", b"three\n")
+    assert shown(path) == ["one\n", "three\n"]
+
+
+def test_a_writer_goes_on_from_what_was_kept(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    writer = logs.Writer(str(path), limit=10_000, files=2, attrs={"a": "b"})
+    writer.write("stdout", b"one\nbegun \xff")
+    again = logs.Writer.resumed(json.loads(json.dumps(writer.keep())))
+    again.write("stdout", b"\xfe ended\n")
+    assert shown(path) == ["one\n", "begun \ufffd\ufffd ended\n"]
+    assert (again.limit, again.files, again.attrs) == (10_000, 2, {"a": "b"})
+
+
+# -- since, until
+
+
+def test_since_and_until(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    writer = logs.Writer(str(path))
+    for text in (b"one\n", b"two\n", b"three\n"):
+        writer.write("stdout", text)
+    times = [entry.time for batch in logread.read(str(path), Span()) for entry in batch]
+    assert shown(path, Span(since=times[1])) == ["two\n", "three\n"]
+    assert shown(path, Span(until=times[1])) == ["one\n", "two\n"]
+    assert shown(path, Span(2, since=times[0], until=times[1])) == ["two\n"]

@@ -1,0 +1,131 @@
+"""A monitor that has nothing to do rests: it becomes a program that waits without Python.
+
+::
+
+    monitor (Python, 16 MB) ── nothing to do for QUIET seconds ─► execve: launcher.c in poll(2), 60 kB
+         ▲                                                              │ a descriptor is ready
+         └── the session goes on; finishing loads the engine again ◄────┘ execveat: Python
+
+It stays the same process: its id, its child (init, which dies with it), its mount namespace and its
+open descriptors.  What Python knew is either on disk (container.json, status.json, libcontainer's
+state) or in a pipe, as JSON:
+
+    {"id", "root", "run", "storage", "pidfd", "session": Session.keep(), "log": logs.Writer.keep()}
+
+A monitor does not rest while somebody listens at the door, while a client is behind, or where it was
+not started by the launcher (sys._xoptions["launcher"]) and so knows no way back.
+
+A monitor that woke up has no more modules than a session needs: the others come when the program
+has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from minicontainer.linux import door, process
+from minicontainer.linux.door import because
+from minicontainer.oci import jsontext
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from minicontainer.engine.engine import Engine
+    from minicontainer.engine.monitor import Monitor
+    from minicontainer.engine.session import Session
+
+QUIET = 2.0  # seconds
+MOST_KEPT = 32 << 10  # bytes, half of what a pipe holds
+NAME = "minicontainer-monitor"
+
+
+class Rest:
+    """What a session calls when nothing has happened for a while."""
+
+    quiet_ms = QUIET * 1000
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
+        self.launcher = str(sys._xoptions.get("launcher", ""))
+
+    @classmethod
+    def of(cls, engine: Engine, container_id: str, pidfd: int) -> Rest:
+        """For a monitor whose container runs."""
+        folders = engine.folders
+        facts = {"id": container_id, "root": folders.root, "run": folders.run, "storage": engine.storage}
+        return cls({**facts, "pidfd": pidfd})
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is a way back."""
+        return bool(self.launcher) and not door.listeners
+
+    def __call__(self, session: Session) -> None:
+        """Rest, and never return; or return, where something is under way or execve fails."""
+        kept = session.keep()
+        if kept is None:
+            return
+        state = {**self.facts, "session": kept, "log": session.log.keep() if session.log else None}
+        text = jsontext.dumps(state).encode()
+        if len(text) > MOST_KEPT:
+            return
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        os.write(writing, text)
+        os.close(writing)
+        try:
+            self._become(session, reading)
+        finally:
+            os.close(reading)
+
+    def _become(self, session: Session, state: int) -> None:
+        pidfd = self.facts["pidfd"]
+        wanted = [f"{fd}:{events}" for fd, events in session.wanted(pidfd).items()]
+        words = [NAME, self.facts["id"], str(state), "-1", *wanted]
+        kept = [state, pidfd, *session.descriptors()]
+        _pass_on(kept, True)
+        try:
+            because("nothing happens: wait without Python, in a hundredth of its memory")
+            process.execve(self.launcher, words, dict(os.environ))
+        except OSError:
+            _pass_on(kept, False)
+            self.launcher = ""  # it is gone: stay awake
+
+
+def _pass_on(fds: list[int], inheritable: bool) -> None:
+    for fd in fds:
+        os.set_inheritable(fd, inheritable)
+
+
+def main() -> NoReturn:
+    """Go on: ``sys.argv`` is [NAME, id, descriptor of the state, ...]."""
+    try:
+        with open(int(sys.argv[2]), "rb") as file:
+            state = jsontext.loads(file.read())
+        _go_on(state)
+    finally:
+        os._exit(0)
+
+
+def _go_on(state: dict[str, Any]) -> None:
+    from minicontainer.engine import logs
+    from minicontainer.engine.session import Session
+
+    door.i_am("monitor")
+    session = Session(lambda number: _monitor(state, session).signal(number))
+    session.restore(state["session"])
+    _pass_on([state["pidfd"], *session.descriptors()], False)
+    if state["log"] is not None:
+        session.log = logs.Writer.resumed(state["log"])
+    session.rest = Rest({name: state[name] for name in ("id", "root", "run", "storage", "pidfd")})
+    fault = session.attempt(state["pidfd"])
+    _monitor(state, session).over(fault)
+
+
+def _monitor(state: dict[str, Any], session: Session) -> Monitor:
+    """The engine's modules are imported only here."""
+    from minicontainer.engine.engine import Engine
+    from minicontainer.engine.monitor import Monitor
+
+    return Monitor.awake(Engine(state["root"], state["run"], state["storage"]), state["id"], session)
