@@ -10,16 +10,15 @@ from minicontainer.cli import types
 from minicontainer.cli.command import command as verb
 from minicontainer.cli.command import flag, option
 from minicontainer.cli.context import engine as engine_of
-from minicontainer.cli.table import command_text, listing, short_id
-from minicontainer.cli.units import ago
-from minicontainer.errors import UsageError
+from minicontainer.cli.table import command_text, ellipsis, listing, short_id
+from minicontainer.cli.units import ago, human_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from typing import Any
 
-    from minicontainer.engine.engine import Engine, Found
+    from minicontainer.engine.engine import Found
+    from minicontainer.engine.sizes import Sizes
 
 HEADERS: dict[str, Any] = {
     "ID": "CONTAINER ID",
@@ -33,14 +32,13 @@ HEADERS: dict[str, Any] = {
     "Names": "NAMES",
     "Labels": "LABELS",
     "Label": lambda name: name,
+    "LocalVolumes": "LOCAL VOLUMES",
     "Mounts": "MOUNTS",
     "Networks": "NETWORKS",
     "Size": "SIZE",
 }
+MOUNT_WIDTH = 15  # characters, Docker's
 DEFAULT = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
-FILTERS = ("id", "name", "status", "label", "ancestor", "exited", "network")
-STATES = {"created", "restarting", "running", "removing", "paused", "exited", "dead"}  # Docker's
-# A name or id matches a filter when it contains the value, as with Docker.
 
 
 @verb("ps", usage="[OPTIONS]", help="List containers")
@@ -55,22 +53,25 @@ STATES = {"created", "restarting", "running", "removing", "paused", "exited", "d
     help="Filter by KEY=VALUE",
 )
 @option("--format", "form", metavar="string", default=None, help="A Go template, table TEMPLATE, or json")
+@option(
+    "-n", "--last", metavar="int", type=types.INTEGER, default=-1, help="Show the newest N containers, of all"
+)
+@flag("-l", "--latest", help="Show the newest container, of all")
 @flag("--no-trunc", help="Do not cut ids and commands")
 @flag("-q", "--quiet", help="Show only ids")
+@flag("-s", "--size", help="Show sizes: of what it wrote, and with its image")
 @click.pass_context
 def command(
-    ctx: click.Context, /, filters: tuple[tuple[str, str], ...], form: str | None, **flags: bool
+    ctx: click.Context, /, filters: tuple[tuple[str, str], ...], form: str | None, last: int, **flags: bool
 ) -> None:
     """Print the containers that match, the newest first."""
     from minicontainer.cli.values import group_filters
+    from minicontainer.engine import listing as containers
+    from minicontainer.engine.sizes import Sizes
 
     engine = engine_of(ctx)
-    wanted = group_filters(filters, FILTERS)
-    images = _image_ids(engine, wanted.get("ancestor", []))
-    for state in set(wanted.get("status", [])) - STATES:
-        raise UsageError(f"Invalid filter 'status={state}'")
-    shown_all = flags["all"] or "status" in wanted or "exited" in wanted
-    found = [f for f in engine.containers() if (f.running or shown_all) and _matches(f, wanted, images)]
+    wanted = group_filters(filters, containers.FILTERS)
+    found = containers.select(engine, wanted, every=flags["all"], last=1 if flags["latest"] else last)
     for line in engine.damaged:
         click.echo(f"minicontainer: {line}", err=True)
     whole = flags["no_trunc"]
@@ -78,39 +79,28 @@ def command(
         for one in found:
             click.echo(one.container.id if whole else short_id(one.container.id))
         return
-    click.echo(listing([_row(engine, one, whole) for one in found], HEADERS, DEFAULT, form), nl=False)
-
-
-def _image_ids(engine: Engine, names: list[str]) -> set[str]:
-    return {engine.images.resolve(name).id for name in names}
-
-
-def _matches(found: Found, wanted: Mapping[str, list[str]], images: set[str]) -> bool:
-    container, status = found.container, found.status
-    labels = container.config.labels
-    tests: dict[str, Callable[[str], bool]] = {
-        "id": lambda value: container.id.startswith(value),
-        "name": lambda value: value.lstrip("/") in container.name,
-        "status": lambda value: found.state == value,
-        "exited": lambda value: found.state == "exited" and str(status.exit_code) == value,
-        "network": lambda value: container.host.network_mode == value,
-        "ancestor": lambda value: container.image_id in images,
-        "label": lambda value: value in labels or value in {f"{k}={v}" for k, v in labels.items()},
-    }
-    return all(any(tests[key](value) for value in values) for key, values in wanted.items())
+    columns = (*DEFAULT, "Size") if flags["size"] else DEFAULT
+    measure = Sizes(engine)
+    rows = [_row(measure, one, whole) for one in found]
+    for row in rows:
+        if flags["size"]:
+            row["Size"] = row["Size"]()
+        elif form == "json":
+            row["Size"] = "0B"  # as Docker, where nobody asked for it
+    click.echo(listing(rows, HEADERS, columns, form), nl=False)
 
 
 def state_text(found: Found, now: float) -> str:
-    """``Up 2 minutes``, ``Exited (0) 3 hours ago``, ``Created``."""
+    """``Up 2 minutes``, ``Up 2 minutes (Paused)``, ``Exited (0) 3 hours ago``, ``Created``."""
     status = found.status
     if found.running:
-        return f"Up {ago(now - status.started)}"
-    if found.state == "exited":
-        return f"Exited ({status.exit_code}) {ago(now - status.finished)} ago"
+        return f"Up {ago(now - status.started)}{' (Paused)' if found.paused else ''}"
+    if found.state in ("exited", "restarting"):
+        return f"{found.state.capitalize()} ({status.exit_code}) {ago(now - status.finished)} ago"
     return found.state.capitalize()
 
 
-def _row(engine: Engine, found: Found, whole: bool) -> dict[str, Any]:
+def _row(sizes: Sizes, found: Found, whole: bool) -> dict[str, Any]:
     container = found.container
     labels = container.config.labels
     now = time.time()
@@ -126,7 +116,18 @@ def _row(engine: Engine, found: Found, whole: bool) -> dict[str, Any]:
         "Names": container.name,
         "Labels": ",".join(f"{key}={value}" for key, value in labels.items()),
         "Label": lambda name: labels.get(name, ""),
-        "Mounts": ",".join(bind.source for bind in container.host.mounts if bind.source),
+        "LocalVolumes": "0",
+        "Mounts": ",".join(
+            bind.source if whole else ellipsis(bind.source, MOUNT_WIDTH)
+            for bind in container.host.mounts
+            if bind.source
+        ),
         "Networks": container.host.network_mode,
-        "Size": lambda: "",
+        "Size": lambda: _size(sizes, found),
     }
+
+
+def _size(sizes: Sizes, found: Found) -> str:
+    """``4.1kB (virtual 2MB)``: what the container wrote; with its image's layers."""
+    own = sizes.written(found.container)
+    return f"{human_size(own)} (virtual {human_size(own + sizes.image(found.container.image_id))})"

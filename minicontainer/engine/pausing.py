@@ -9,6 +9,8 @@ What is to end must be let go: on cgroup v1 a frozen process does not even die o
 
 from __future__ import annotations
 
+import errno
+
 from minicontainer import cgroups
 from minicontainer.cgroups.host import hierarchies
 from minicontainer.engine import events
@@ -27,7 +29,12 @@ def frozen(container_id: str) -> bool:
     """Whether the kernel holds all processes of the container still."""
     if not _hierarchies:
         _hierarchies.append(hierarchies())
-    return cgroups.manager(f"{cgroups.PARENT}/{container_id}", _hierarchies[0]).frozen()
+    try:
+        return cgroups.manager(f"{cgroups.PARENT}/{container_id}", _hierarchies[0]).frozen()
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENODEV):  # its group was removed just now
+            raise
+        return False
 
 
 def pause(engine: Engine, text: str) -> None:
