@@ -30,6 +30,8 @@ OPTIONS = (
         default="private",
         help="Cgroup namespace: private or host",
     ),
+    option("--cpu-period", metavar="int", type=types.INTEGER, default=0, help="CPU CFS period, microseconds"),
+    option("--cpu-quota", metavar="int", type=types.INTEGER, default=0, help="CPU CFS quota, microseconds"),
     option(
         "-c",
         "--cpu-shares",
@@ -274,13 +276,12 @@ def _config(image: str, words: tuple[str, ...], flags: dict[str, Any]) -> Config
 def _host(flags: dict[str, Any]) -> HostConfig:
     from minicontainer.cli.mounts import check_targets
     from minicontainer.engine.records import HostConfig
+    from minicontainer.engine.updating import check_cpu, check_memory
 
     mounts = [*flags["volume"], *flags["mount"], *flags["tmpfs"]]
     check_targets(mounts)
-    if flags["memory_swap"] > 0 and not flags["memory"]:
-        raise UsageError("You should always set the Memory limit when using Memoryswap limit")
-    if 0 < flags["memory_swap"] < flags["memory"]:
-        raise UsageError("Minimum memoryswap limit should be larger than memory limit")
+    check_memory(flags["memory"], flags["memory_swap"], flags["memory_reservation"])
+    check_cpu(flags["cpu_period"], flags["cpu_quota"], flags["cpus"])
     return HostConfig(
         network_mode=flags["network"],
         mounts=mounts,
@@ -288,6 +289,8 @@ def _host(flags: dict[str, Any]) -> HostConfig:
         memory_reservation=flags["memory_reservation"],
         memory_swap=flags["memory_swap"],
         nano_cpus=flags["cpus"],
+        cpu_period=flags["cpu_period"],
+        cpu_quota=flags["cpu_quota"],
         cpu_shares=flags["cpu_shares"],
         cpuset_cpus=flags["cpuset_cpus"] or "",
         cpuset_mems=flags["cpuset_mems"] or "",

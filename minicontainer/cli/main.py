@@ -63,6 +63,7 @@ VERBS = (
     Verb("pause", "minicontainer.cli.pause", "Pause all processes within one or more containers"),
     Verb("unpause", "minicontainer.cli.unpause", "Unpause all processes within one or more containers"),
     Verb("wait", "minicontainer.cli.wait", "Block until containers stop, then print their exit codes"),
+    Verb("update", "minicontainer.cli.update", "Update configuration of one or more containers"),
     Verb("rename", "minicontainer.cli.rename", "Rename a container"),
     Verb("rm", "minicontainer.cli.rm", "Remove one or more containers"),
     Verb("inspect", "minicontainer.cli.inspect", "Show what is known of containers and images"),

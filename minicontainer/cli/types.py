@@ -35,6 +35,8 @@ class Parsed(ParamType):
             return value
         try:
             return self.parse(value)
+        except units.Refused:
+            raise
         except UsageError as error:
             raise invalid(value, param, ctx, str(error)) from None
 
@@ -93,6 +95,7 @@ OOM_SCORE = Parsed("int", values.parse_oom_score)
 DURATION = Parsed("duration", units.parse_duration)
 ULIMIT = Parsed("ulimit", values.parse_ulimit)
 SIGNAL = Parsed("signal", values.parse_signal)
+RESTART = Parsed("string", values.parse_restart)
 CONTAINER_NAME = Parsed("string", values.parse_container_name, may_be_empty=True)
 HOST_NAME = Parsed("string", values.parse_host_name, may_be_empty=True)
 USER = Parsed("string", values.parse_user, may_be_empty=True)

@@ -12,6 +12,10 @@ MINIMUM_MEMORY = 6 << 20  # Docker's: with less, runc itself does not get throug
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
+class Refused(UsageError):
+    """A value that is well written, and that no container can have: so says Docker's daemon, not its flags."""
+
+
 def parse_size(text: str) -> int:
     """Bytes of ``512m``, ``1.5g``, ``64k``, ``10``, ``1 GiB``; units are powers of 1024.
 
@@ -32,7 +36,7 @@ def parse_memory(text: str) -> int:
     """A memory limit in bytes, at least 6 MB; 0 is none.  Raises UsageError."""
     size = parse_size(text)
     if 0 < size < MINIMUM_MEMORY:
-        raise UsageError("Minimum memory limit allowed is 6MB")
+        raise Refused("Minimum memory limit allowed is 6MB")
     return size
 
 
@@ -57,7 +61,7 @@ def parse_cpus(text: str, available: int | None = None) -> int:
 
         available = os.cpu_count() or 1
     if nano and (text.startswith("-") or not 10**7 <= nano <= available * 10**9):
-        raise UsageError(
+        raise Refused(
             f"Range of CPUs is from 0.01 to {available}.00, as there are only {available} CPUs available"
         )
     return nano
@@ -75,7 +79,7 @@ def parse_cpuset(text: str, available: str = "") -> str:
     if available and not all(
         any(_within(part, one) for one in available.split(",")) for part in text.split(",")
     ):
-        raise UsageError(f"Requested {text} are not available: there are {available}")
+        raise Refused(f"Requested {text} are not available: there are {available}")
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from minicontainer.cli.units import Refused
 from minicontainer.errors import NotFound, Unsupported, UsageError
 
 TYPE_CHECKING = False
@@ -68,6 +69,26 @@ def parse_signal(text: str) -> int:
     if number is None:
         raise UsageError(f"Invalid signal: {text}")
     return number
+
+
+def parse_restart(text: str) -> tuple[str, int]:
+    """(policy, most attempts) of ``on-failure:3``, ``always``; 0 is any number.  "" is ``no``."""
+    name, colon, count = text.partition(":")
+    if colon and not name:
+        raise Refused("invalid restart policy format: no policy provided before colon")
+    if count and not (count.isascii() and count.removeprefix("-").isdigit()):
+        raise Refused("invalid restart policy format: maximum retry count must be an integer")
+    if name not in ("", "no", "always", "unless-stopped", "on-failure"):
+        raise Refused(
+            f"invalid restart policy: unknown policy '{name}'; "
+            "use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
+        )
+    most = int(count or 0)
+    if most and name != "on-failure":
+        raise Refused("invalid restart policy: maximum retry count can only be used with 'on-failure'")
+    if most < 0:
+        raise Refused("invalid restart policy: maximum retry count cannot be negative")
+    return name or "no", most
 
 
 def parse_container_name(text: str) -> str:

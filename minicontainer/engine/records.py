@@ -99,6 +99,8 @@ class HostConfig(msgspec.Struct, omit_defaults=True):
     memory_reservation: int = 0
     memory_swap: int = 0
     nano_cpus: int = 0
+    cpu_period: int = 0
+    cpu_quota: int = 0
     cpu_shares: int = 0
     cpuset_cpus: str = ""
     cpuset_mems: str = ""
@@ -115,6 +117,8 @@ class HostConfig(msgspec.Struct, omit_defaults=True):
     no_new_privileges: bool = False
     oom_score_adj: int = 0
     auto_remove: bool = False
+    restart_policy: str = "no"
+    restart_retries: int = 0
     # Isolation: modes as isolation.py has them; devices are (host's path, container's path, access),
     # mappings (first id inside, first id of the host, how many).
     devices: list[tuple[str, str, str]] = []

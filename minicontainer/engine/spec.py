@@ -271,8 +271,8 @@ def resources(host: HostConfig) -> oci.Resources:
     )
     cpu = oci.CPU(
         shares=host.cpu_shares or None,
-        quota=host.nano_cpus * CPU_PERIOD // 10**9 if host.nano_cpus else None,
-        period=CPU_PERIOD if host.nano_cpus else None,
+        quota=host.nano_cpus * CPU_PERIOD // 10**9 if host.nano_cpus else host.cpu_quota or None,
+        period=CPU_PERIOD if host.nano_cpus else host.cpu_period or None,
         cpus=host.cpuset_cpus or None,
         mems=host.cpuset_mems or None,
     )
