@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 class Settings:
     """The two roots, absolute, and whether errors are shown with their traceback."""
 
-    __slots__ = ("_engine", "debug", "root", "run_root")
+    __slots__ = ("_engine", "debug", "root", "run_root", "verb")
 
     def __init__(self, root: str, run_root: str, debug: bool) -> None:
         self.root = root
         self.run_root = run_root
         self.debug = debug
+        self.verb: str | None = None  # behind a group's name: ``run`` of ``container run``
         self._engine: Engine | None = None
 
     def engine(self) -> Engine:

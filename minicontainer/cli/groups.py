@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from minicontainer.cli.command import Verb, Verbs
+from minicontainer.cli.context import settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,3 +21,4 @@ def group(name: str, help: str, table: Sequence[Verb]) -> Verbs:
 def _show_help(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+    settings(ctx).verb = ctx.invoked_subcommand

@@ -73,6 +73,7 @@ VERBS = (
     Verb("history", "minicontainer.cli.history", "Show the history of an image"),
     Verb("import", "minicontainer.cli.importing", "Make an image of a root file system"),
     Verb("image", "minicontainer.cli.image", "Manage images"),
+    Verb("container", "minicontainer.cli.container", "Manage containers"),
     Verb("info", "minicontainer.cli.info", "Show facts about this host and its containers"),
     Verb("doctor", "minicontainer.cli.doctor", "Say what will and will not work on this host, and why"),
     Verb("version", "minicontainer.cli.version", "Show the version information"),
@@ -183,7 +184,7 @@ def _invoke(arguments: list[str], told: _Told) -> int:
             try:
                 cli.invoke(ctx)
             finally:
-                told.verb = ctx.invoked_subcommand
+                told.verb = (ctx.obj.verb if ctx.obj else None) or ctx.invoked_subcommand
                 told.debug = ctx.obj.debug if ctx.obj else told.debug
     except click.exceptions.Exit as end:
         return end.exit_code

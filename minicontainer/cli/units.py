@@ -13,7 +13,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 class Refused(UsageError):
-    """A value that is well written, and that no container can have: so says Docker's daemon, not its flags."""
+    """A value that is well written, and that no container can have: not a wrong flag to Docker."""
 
 
 def parse_size(text: str) -> int:

@@ -65,7 +65,7 @@ def _check(wanted: Mapping[str, list[str]]) -> None:
 
 def _test(engine: Engine, key: str, values: list[str]) -> Callable[[Found], bool]:
     if key == "label":
-        return lambda found: all(_labelled(found, value) for value in values)
+        return lambda found: all(labelled(found, value) for value in values)
     if key == "ancestor":
         return _descends(engine, values)
     if key in ("before", "since"):
@@ -90,7 +90,8 @@ def _descends(engine: Engine, names: list[str]) -> Callable[[Found], bool]:
     )
 
 
-def _labelled(found: Found, value: str) -> bool:
+def labelled(found: Found, value: str) -> bool:
+    """Whether the container has the label ``key`` or ``key=value``."""
     key, equals, text = value.partition("=")
     labels = found.container.config.labels
     return key in labels and (not equals or labels[key] == text)
