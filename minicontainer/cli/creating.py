@@ -118,6 +118,20 @@ OPTIONS = (
         multiple=True,
         help="Set meta data on the container",
     ),
+    option(
+        "--log-driver",
+        metavar="string",
+        type=types.LOG_DRIVER,
+        default="json-file",
+        help="Logging driver for the container: json-file or none (json-file)",
+    ),
+    option(
+        "--log-opt",
+        metavar="list",
+        type=types.LOG_OPT,
+        multiple=True,
+        help="Log driver options: max-size=10m, max-file=3, labels=, env=",
+    ),
     option("-m", "--memory", metavar="bytes", type=types.MEMORY, default=0, help="Memory limit"),
     option("--memory-reservation", metavar="bytes", type=types.MEMORY, default=0, help="Memory soft limit"),
     option(
@@ -319,7 +333,20 @@ def _host(flags: dict[str, Any]) -> HostConfig:
         group_add=list(flags["group_add"]),
         shm_size=flags["shm_size"] or 64 << 20,
         security_opt=list(flags["security_opt"]),
+        log_driver=flags["log_driver"],
+        log_opts=_log_options(flags),
     )
+
+
+def _log_options(flags: dict[str, Any]) -> dict[str, str]:
+    from minicontainer.engine import logs
+
+    options = dict(flags["log_opt"])
+    if flags["log_driver"] == "json-file":
+        logs.parse_options(options)
+    elif options:
+        raise UsageError(f"unknown log opt '{next(iter(options))}' for none log driver")
+    return options
 
 
 def _rate(text: str) -> tuple[str, int]:

@@ -153,6 +153,21 @@ def parse_label(text: str) -> tuple[str, str]:
     return key, value
 
 
+def parse_log_driver(text: str) -> str:
+    """json-file or none.  Unsupported for another."""
+    if text not in ("json-file", "none"):
+        raise Unsupported(f"log driver {text}: there are json-file and none")
+    return text
+
+
+def parse_log_option(text: str) -> tuple[str, str]:
+    """(name, value) of ``max-size=10m``."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"invalid logging opts format: {text}")
+    return name, value
+
+
 def parse_filter(text: str) -> tuple[str, str]:
     """(key, value) of ``key=value``; keys in lower case."""
     key, equals, value = text.partition("=")

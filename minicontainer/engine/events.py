@@ -58,11 +58,17 @@ class Event:
 
 def emit(folders: Folders, kind: str, action: str, actor: str, attributes: dict[str, str]) -> None:
     """Append one event; ``kind`` is container or image, ``actor`` its id.  Never fails."""
-    folder = f"{folders.run}/events"
     with suppress(OSError):
-        os.makedirs(folder, 0o700, exist_ok=True)
+        folder = prepare(folders)
         with files.Lock(f"{folder}/lock"):
             _append(folder, kind, action, actor, attributes)
+
+
+def prepare(folders: Folders) -> str:
+    """The journal's folder, made if it is missing."""
+    folder = f"{folders.run}/events"
+    os.makedirs(folder, 0o700, exist_ok=True)
+    return folder
 
 
 def of_container(folders: Folders, container: Container, action: str, **extra: str) -> None:
