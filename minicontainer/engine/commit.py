@@ -128,11 +128,13 @@ def commit(
             found = engine.load_locked(container_id)
         except NotFound:
             raise NotFound(f"No such container: {text}") from None
-        if not (pause and found.running):
+        if not pause or not found.running or found.paused:  # one that is paused stays so
             return _commit(engine, found, reference, author, message, instructions)
         with ExitStack() as stack:
             with suppress(FileNotFoundError, ProcessLookupError):  # it ends just now: nothing to freeze
                 stack.enter_context(Frozen(engine.runtime(found)))
+                events.of_container(engine.folders, found.container, "pause")
+                stack.callback(events.of_container, engine.folders, found.container, "unpause")
             return _commit(engine, found, reference, author, message, instructions)
 
 
@@ -171,7 +173,7 @@ def _commit(
             working_dir=config.working_dir,
             labels=config.labels or None,
             stop_signal=config.stop_signal,
-            stop_timeout=base.stop_timeout,
+            stop_timeout=config.stop_timeout,
             healthcheck=base.healthcheck,
             on_build=base.on_build,
             shell=base.shell,

@@ -82,6 +82,12 @@ def of_image(folders: Folders, action: str, image_id: str, name: str = "", **ext
     emit(folders, "image", action, image_id, {"name": name or image_id, **extra})
 
 
+def of_network(folders: Folders, action: str, mode: str, container_id: str) -> None:
+    """Append that a container was connected to its network, or disconnected: ``mode`` is the name."""
+    kind = "null" if mode == "none" else mode
+    emit(folders, "network", action, mode, {"container": container_id, "name": mode, "type": kind})
+
+
 def _append(folder: str, kind: str, action: str, actor: str, attributes: dict[str, str]) -> None:
     numbers = segments(folder)
     number = numbers[-1] if numbers else 1

@@ -155,6 +155,7 @@ class Monitor:
         self.status.pid = self.runtime.record.pid
         self.status.started = time.time()
         self._save(sync=False)
+        self._tell_of_network("connect")
         self._tell("start")
         self.session.facts = {"id": self.container.id, "pid": self.status.pid}
         assert self.starter is not None
@@ -278,11 +279,17 @@ class Monitor:
     def _tell(self, action: str, **extra: str) -> None:
         events.of_container(self.engine.folders, self.container, action, **extra)
 
+    def _tell_of_network(self, action: str) -> None:
+        events.of_network(self.engine.folders, action, self.container.host.network_mode, self.container.id)
+
     def _tell_of_end(self, code: int) -> None:
+        with suppress(CorruptData, FileNotFoundError):
+            self.container = records.load_container(self.folder)  # it may have been renamed
         if self.status.oom_killed:
             self._tell("oom")
         lasted = int(self.status.finished - self.status.started)
         self._tell("die", exitCode=str(code), execDuration=str(lasted))
+        self._tell_of_network("disconnect")
 
     def _end(self, state: str) -> None:
         """Give everything back; only then is the container over.
