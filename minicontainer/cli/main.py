@@ -75,6 +75,7 @@ VERBS = (
     Verb("import", "minicontainer.cli.importing", "Make an image of a root file system"),
     Verb("image", "minicontainer.cli.image", "Manage images"),
     Verb("container", "minicontainer.cli.container", "Manage containers"),
+    Verb("system", "minicontainer.cli.system", "Manage minicontainer"),
     Verb("info", "minicontainer.cli.info", "Show facts about this host and its containers"),
     Verb("doctor", "minicontainer.cli.doctor", "Say what will and will not work on this host, and why"),
     Verb("version", "minicontainer.cli.version", "Show the version information"),

@@ -141,7 +141,9 @@ class Engine:
         folder = self.folders.container(container_id)
         try:
             found = Found(records.load_container(folder), records.load_status(folder))
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if os.path.isdir(folder):  # it is made, and goes, as a whole
+                raise CorruptData(f"{error.filename} is missing") from None
             raise NotFound(f"No such container: {container_id}") from None
         if not self._owns(container_id, found.container.name):
             # A rename was killed half-way, or is under way: the link is the name.
@@ -290,8 +292,17 @@ class Engine:
 
     def _sweep(self) -> None:
         """Remove what killed commands left half-made, or half removed."""
-        if not temporary.sweep(self.folders.containers):
-            return
+        if temporary.sweep(self.folders.containers):
+            self._forget_the_gone()
+
+    def sweep(self) -> str:
+        """The same, where only a part of it is left; says so."""
+        temporary.sweep(self.folders.containers)
+        self._forget_the_gone()
+        return "removed what was left of containers that do not exist"
+
+    def _forget_the_gone(self) -> None:
+        """Names, sockets and locks of containers that do not exist."""
         with self.folders.lock():
             for name in os.listdir(self.folders.names):
                 if not self._taken(name):
@@ -303,6 +314,15 @@ class Engine:
                 gone = not os.path.isdir(self.folders.container(container_id))
                 if gone and container_id != records.ALL:
                     os.unlink(f"{self.folders.locks}/{container_id}")
+
+    def name_again(self, container_id: str) -> None:
+        """Name a container that lost its name; with its lock.  By another if somebody has that by now."""
+        container = self.read(container_id).container
+        with self.folders.lock():
+            if self._taken(container.name) and not self._owns(container_id, container.name):
+                container.name = ""
+            self._name(container)
+            records.save(f"{self.folders.container(container_id)}/container.json", container)
 
     def _taken(self, name: str) -> bool:
         return os.path.exists(f"{self.folders.names}/{name}")
@@ -442,12 +462,18 @@ class Engine:
 
     def _remove_damaged(self, container_id: str) -> None:
         """Remove a container of which only the id is known."""
-        names = self._names_of(container_id)
-        config = records.Config()
-        host = HostConfig()
-        stand_in = Container(container_id, names[0] if names else "", 0.0, "", [], "", config, host)
+        stand_in = self._stand_in(container_id)
         self.give_back(stand_in)
         self.discard(stand_in)
+
+    def give_back_of(self, container_id: str) -> None:
+        """What a container that does not exist any more still holds."""
+        self.give_back(self._stand_in(container_id))
+
+    def _stand_in(self, container_id: str) -> Container:
+        names = self._names_of(container_id)
+        config, host = records.Config(), HostConfig()
+        return Container(container_id, names[0] if names else "", 0.0, "", [], "", config, host)
 
     def _owner(self, name: str) -> str:
         """The id that a name was given to."""

@@ -69,7 +69,7 @@ class BridgeNetwork:
         left, Unsupported where the host cannot do it, OSError; nothing is left then.
         """
         os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        with self._lock() as lock, netlink.Socket() as route:
+        with self.lock() as lock, netlink.Socket() as route:
             found = self._present(route)
             if container_id in found.endpoints:
                 self._disconnect(route, found, container_id)
@@ -86,7 +86,7 @@ class BridgeNetwork:
         """Give back what the container has here; nothing happens if it has nothing."""
         if not os.path.exists(self.path):
             return
-        with self._lock() as lock, netlink.Socket() as route:
+        with self.lock() as lock, netlink.Socket() as route:
             found = record.load(self.path)
             if found is not None:
                 _drop_dead(found, kept=container_id)
@@ -96,7 +96,7 @@ class BridgeNetwork:
         """Give back what containers outside ``live`` (ids) have; says what, one line each."""
         if not os.path.isdir(self.folder):
             return []
-        with self._lock() as lock, netlink.Socket() as route:
+        with self.lock() as lock, netlink.Socket() as route:
             self._sweep()
             found = record.load(self.path)
             if found is None:
@@ -107,18 +107,25 @@ class BridgeNetwork:
             self._leave(route, found, gone, lock)
             return told if found.endpoints else [*told, f"bridge {found.bridge}"]
 
-    def _lock(self) -> Lock:
+    def lock(self) -> Lock:
+        """What `attach` and `release` hold."""
         os.makedirs(self.run, mode=0o700, exist_ok=True)
         return Lock(os.path.join(self.run, "network-bridge.lock"))
 
     def _save(self, found: Record) -> None:
         record.save(self.path, found)
 
-    def _sweep(self) -> None:
-        """Remove the temporary files of writers that were killed."""
-        for name in os.listdir(self.folder):
-            if name.startswith(f"{PREFIX}bridge.json"):
-                os.unlink(os.path.join(self.folder, name))
+    def sweep(self) -> list[str]:
+        """Remove the temporary files of writers that were killed; which."""
+        with self.lock():
+            return self._sweep()
+
+    def _sweep(self) -> list[str]:
+        names = [name for name in os.listdir(self.folder) if name.startswith(f"{PREFIX}bridge.json")]
+        paths = [os.path.join(self.folder, name) for name in names]
+        for path in paths:
+            os.unlink(path)
+        return paths
 
     def _present(self, route: Socket) -> Record:
         """The record as it is true now, or a new one for a bridge that is to be made."""

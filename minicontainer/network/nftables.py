@@ -94,6 +94,14 @@ def standing(bridge: str) -> Standing:
         return Standing(table, docker, _handles(netfilter, bridge) if docker else [])
 
 
+def tables() -> list[str]:
+    """The names of all tables of family ip."""
+    with Socket(NETLINK_NETFILTER) as netfilter:
+        answers = netfilter.ask(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NLM_F_DUMP, _request({}))
+    names = [attributes(answer[4:]).get(NFTA_TABLE_NAME, b"") for answer in answers]
+    return [name.rstrip(b"\0").decode() for name in names]
+
+
 def setting_up(bridge: str, pool: str, now: Standing) -> str:
     """The transaction that makes the table, in place of one that is there."""
     table = {"table": {"family": "ip", "name": bridge}}
