@@ -10,7 +10,7 @@ from minicontainer.cli.command import flag, option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.explaining import Explained, explain_option
 from minicontainer.cli.starting import await_start, check_terminal
-from minicontainer.errors import MinicontainerError
+from minicontainer.errors import Conflict, MinicontainerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ def command(ctx: click.Context, /, container: str, words: tuple[str, ...], **fla
 
 def _exec(engine: Engine, container: str, options: Options, flags: dict[str, Any]) -> int:
     found = engine.find_running(container)
+    if found.paused:
+        raise Conflict(f"Container {container} is paused, unpause the container before exec")
     try:
         return _execute(engine, found, options, flags)
     except (MinicontainerError, OSError) as error:

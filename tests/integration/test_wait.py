@@ -1,0 +1,72 @@
+"""``wait``: how containers end."""
+
+from __future__ import annotations
+
+from tests.integration.refusals import refused
+from tests.integration.runner import until
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tests.integration.runner import Runner
+
+UNTIL_GO = "while [ ! -e /go ]; do sleep 0.02; done; exit 7"
+
+
+def running(mc: Runner, name: str, script: str, *options: str) -> str:
+    """The id of a running container."""
+    return mc.ok("run", "-d", "--name", name, "--network", "none", *options, "busybox", "sh", "-c", script)
+
+
+def test_until_it_ends(mc: Runner) -> None:
+    container = running(mc, "waited", UNTIL_GO)
+    waiting = [mc.start("wait", container) for _ in range(3)]
+    sockets = f"ls -l /proc/{mc.monitor(container)}/fd | grep -c socket"
+    until(lambda: int(mc.host.sh(sockets)) == 4, "all three wait")
+    assert all(client.poll() is None for client in waiting)
+    mc.ok("exec", container, "touch", "/go")
+    for client in waiting:
+        assert client.communicate(timeout=10) == (b"7\n", b"")
+        assert client.returncode == 0
+
+
+def test_one_that_is_removed_at_its_end(mc: Runner) -> None:
+    container = running(mc, "waited", UNTIL_GO, "--rm")
+    client = mc.start("wait", container)
+    sockets = f"ls -l /proc/{mc.monitor(container)}/fd | grep -c socket"
+    until(lambda: int(mc.host.sh(sockets)) == 2, "it waits")
+    mc.ok("exec", container, "touch", "/go")
+    assert client.communicate(timeout=10) == (b"7\n", b"")
+
+
+def test_a_waiter_does_not_slow_the_program(mc: Runner) -> None:
+    """It reads nothing of 20 MB, and the program ends all the same."""
+    container = running(mc, "writes", "sleep 0.3; head -c 20000000 /dev/zero | tr '\\0' x; exit 3")
+    assert mc.ok("wait", container) == "3"
+
+
+def test_those_that_do_not_run(mc: Runner) -> None:
+    mc.ok("create", "--name", "made", "--network", "none", "busybox", "true")
+    mc("run", "--name", "ended", "--network", "none", "busybox", "sh", "-c", "exit 9")
+    mc("run", "--name", "failed", "--network", "none", "busybox", "nosuch")
+    assert mc.ok("wait", "made", "ended", "failed") == "0\n9\n127"
+
+
+def test_monitor_that_is_killed(mc: Runner) -> None:
+    container = running(mc, "waited", UNTIL_GO)
+    monitor = mc.monitor(container)
+    client = mc.start("wait", container)
+    until(lambda: int(mc.host.sh(f"ls -l /proc/{monitor}/fd | grep -c socket")) == 2, "it waits")
+    mc.host.kill(monitor)
+    assert client.communicate(timeout=10) == (b"137\n", b"")
+
+
+def test_several_and_missing_ones(mc: Runner) -> None:
+    running(mc, "first", "exit 4")
+    running(mc, "second", "sleep 0.2; exit 5")
+    result = mc("wait", "first", "nosuch", "second")
+    assert (result.code, result.out) == (1, "4\n5\n")
+    assert result.err == "minicontainer: No such container: nosuch\n"
+
+
+def test_refusals(mc: Runner) -> None:
+    refused(mc, "wait", code=1, said="requires at least 1 argument")
