@@ -44,7 +44,7 @@ def command(
     engine = engine_of(ctx)
     wanted = group_filters(filters, FILTERS)
     show = _shower(form)
-    now = time.time()
+    now = time.time_ns()
     begin, end = _moment(since, now), _moment(until, now)
     watch = inotify.Watch(events.prepare(engine.folders))
     reader = events.Reader(engine.folders, from_now=begin is None)
@@ -55,11 +55,11 @@ def command(
             click.echo(show(event))
 
 
-def _moment(text: str, now: float) -> int | None:
+def _moment(text: str, now: int) -> int | None:
     """Nanoseconds since the epoch."""
-    from minicontainer.cli.units import parse_moment
+    from minicontainer.cli.units import parse_instant
 
-    return int(parse_moment(text, now) * 1e9) if text else None
+    return parse_instant(text, now) if text else None
 
 
 def matches(event: Event, wanted: Mapping[str, list[str]]) -> bool:

@@ -78,11 +78,11 @@ def _count(text: str) -> int | None:
 def _moment(text: str, name: str) -> str:
     if not text:
         return ""
-    from minicontainer.cli.units import parse_moment
+    from minicontainer.cli.units import parse_instant
     from minicontainer.engine.logs import timestamp
 
     try:
-        return timestamp(max(0, int(parse_moment(text, time.time()) * 1e9)))
+        return timestamp(max(0, parse_instant(text, time.time_ns())))
     except UsageError as error:
         raise UsageError(f'invalid value for "{name}": {error}') from None
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
+
+import pytest
 
 from tests.integration.runner import until
 
@@ -72,3 +76,121 @@ def test_log_of_a_loud_program_is_whole(mc: Runner) -> None:
     container = mc.ok("run", "-d", "--network", "none", "busybox", "seq", "100000")
     until(lambda: mc.state(container) == "exited 0", "it ends")
     assert mc.ok("logs", container).split() == [str(n) for n in range(1, 100001)]
+
+
+# -- since, until, details, drivers
+
+
+def test_since_and_until(mc: Runner) -> None:
+    name = written(mc, "echo one; sleep 0.3; echo two; sleep 0.3; echo three")
+    stamps = [line.split()[0] for line in mc.ok("logs", "-t", name).splitlines()]
+    assert mc.ok("logs", "--since", stamps[1], name) == "two\nthree"
+    assert mc.ok("logs", "--until", stamps[1], name) == "one\ntwo"
+    assert mc.ok("logs", "--since", stamps[1], "--until", stamps[1], name) == "two"
+    assert mc.ok("logs", "--tail", "2", "--until", stamps[1], name) == "two"
+    assert mc.ok("logs", "--since", "10m", name) == "one\ntwo\nthree"
+    assert mc.ok("logs", "--until", "10m", name) == ""
+    wrong = mc("logs", "--since", "yesterday", name)
+    assert (wrong.code, 'invalid value for "since"' in wrong.err) == (1, True)
+
+
+def test_follow_until(mc: Runner) -> None:
+    container = mc.ok("run", "-d", "--network", "none", "busybox", "sh", "-c", "echo first; sleep 60")
+    begin = time.monotonic()
+    assert mc.ok("logs", "-f", "--until", f"{time.time() + 1:.3f}", container) == "first"
+    assert time.monotonic() - begin < 10
+
+
+def test_details(mc: Runner) -> None:
+    options = (
+        "-l",
+        "colour=light red",
+        "-e",
+        "SIZE=3",
+        "--log-opt",
+        "labels=colour,none",
+        "--log-opt",
+        "env=SIZE",
+    )
+    mc("run", "--name", "wrote", "--network", "none", *options, "busybox", "echo", "text")
+    assert mc.ok("logs", "wrote") == "text"
+    assert mc.ok("logs", "--details", "wrote") == "SIZE=3,colour=light+red text"
+    form = "{{.HostConfig.LogConfig.Type}} {{.HostConfig.LogConfig.Config.env}}"
+    assert mc.state("wrote", form) == "json-file SIZE"
+
+
+def test_without_a_log(mc: Runner) -> None:
+    result = mc(
+        "run", "--name", "silent", "--log-driver", "none", "--network", "none", "busybox", "echo", "hi"
+    )
+    assert result.out == "hi\n"
+    assert not os.path.exists(f"{mc.root}/containers/{mc.state('silent', '{{.Id}}')}/log.json")
+    refused = mc("logs", "silent")
+    assert (refused.code, refused.err) == (
+        1,
+        "minicontainer: configured logging driver does not support reading\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--log-driver", "cloud"), "log driver cloud"),
+        (("--log-opt", "max-file=0"), "max-file cannot be less than 1"),
+        (("--log-opt", "max-size=much"), "invalid size: 'much'"),
+        (("--log-opt", "colour=red"), "unknown log opt 'colour' for json-file log driver"),
+        (("--log-opt", "max-size"), "invalid logging opts format: max-size"),
+    ],
+)
+def test_wrong_options(mc: Runner, options: tuple[str, str], message: str) -> None:
+    result = mc("run", *options, "busybox", "true")
+    assert result.code == 125
+    assert message in result.err
+    assert mc.ok("ps", "-aq") == ""
+
+
+# -- rotation
+
+
+def test_rotation(mc: Runner) -> None:
+    limits = ("--log-opt", "max-size=4k", "--log-opt", "max-file=3")
+    mc("run", "--name", "wrote", "--network", "none", *limits, "busybox", "seq", "1000")
+    folder = f"{mc.root}/containers/{mc.state('wrote', '{{.Id}}')}"
+    files = sorted(name for name in os.listdir(folder) if name.startswith("log.json"))
+    assert files == ["log.json", "log.json.1", "log.json.2"]
+    assert all(os.stat(f"{folder}/{name}").st_size < 4200 for name in files)
+    lines = [int(text) for text in mc.ok("logs", "wrote").split()]
+    assert 80 < len(lines) < 300
+    assert lines == [*range(lines[0], 1001)]
+    assert mc.ok("logs", "--tail", "60", "wrote").split() == [str(n) for n in range(941, 1001)]
+
+
+def test_a_follower_sees_every_line_across_rotations(mc: Runner) -> None:
+    limits = ("--log-opt", "max-size=3k", "--log-opt", "max-file=200")
+    script = "for i in $(seq 40); do seq $((i * 100 - 99)) $((i * 100)); sleep 0.02; done"
+    container = mc.ok("run", "-d", "--network", "none", *limits, "busybox", "sh", "-c", script)
+    assert mc.ok("logs", "-f", container).split() == [str(n) for n in range(1, 4001)]
+
+
+def test_a_second_run_is_added_to_the_first(mc: Runner) -> None:
+    name = written(mc, "echo ran; printf unfinished")
+    mc.ok("start", "-a", name)
+    assert mc.ok("logs", name) == "ran\nunfinishedran\nunfinished"
+
+
+# -- a monitor that is killed
+
+
+def test_lines_that_were_shown_survive_the_monitor(mc: Runner) -> None:
+    script = "i=0; while :; do i=$((i+1)); echo $i; done"
+    container = mc.ok("run", "-d", "--network", "none", "busybox", "sh", "-c", script)
+    client = mc.start("attach", container)
+    assert client.stdout is not None
+    shown = [client.stdout.readline() for _ in range(2000)]
+    mc.host.kill(mc.monitor(container))
+    shown += client.stdout.readlines()
+    client.communicate(timeout=10)
+    whole = [int(line) for line in shown if line.endswith(b"\n")]
+    logged = [int(text) for text in mc.ok("logs", container).split()]
+    assert logged == [*range(1, len(logged) + 1)]
+    assert set(whole) <= set(logged)

@@ -264,3 +264,19 @@ def test_any_text_is_a_value_or_a_usage_error(parse: Parse, text: str) -> None:
         assert str(error)  # noqa: PT017 (either is fine)
     else:
         assert value is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1700000000", 1_700_000_000_000_000_000),
+        ("1700000000.123456789", 1_700_000_000_123_456_789),
+        ("1700000000.5", 1_700_000_000_500_000_000),
+        ("2023-11-14T22:13:20.123456789Z", 1_700_000_000_123_456_789),
+        ("2023-11-14T23:13:20.000000001+01:00", 1_700_000_000_000_000_001),
+        ("2023-11-14T22:13:20Z", 1_700_000_000_000_000_000),
+        ("10m", 1_700_000_000_000_000_001 - 600_000_000_000),
+    ],
+)
+def test_instants_keep_their_nanoseconds(text: str, expected: int) -> None:
+    assert units.parse_instant(text, 1_700_000_000_000_000_001) == expected

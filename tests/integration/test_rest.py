@@ -1,0 +1,170 @@
+"""A monitor that has nothing to do rests (engine/rest.py): it costs next to nothing, and loses nothing.
+
+launched     the command line started by a launcher of this source: without one, monitors stay awake
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import time
+
+import pytest
+
+from tests.integration.runner import PROJECT, Runner, Terminal, until
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
+
+pytestmark = pytest.mark.needs("command:cc")
+
+NONE = ("--network", "none")
+SHIM_KB = 2700  # the proportional set size of a containerd shim, measured once with 50 of them
+
+
+class Launched(Runner):
+    """The same roots and host, another way to start."""
+
+    def __init__(self, mc: Runner, launcher: str) -> None:
+        super().__init__(mc.host, mc.root, mc.run_root, mc.environment["PYTHONPYCACHEPREFIX"])
+        self.launcher = launcher
+
+    def start(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        wrapper: tuple[str, ...] = (),
+        **options: Any,
+    ) -> subprocess.Popen[bytes]:
+        """As `Runner.start`."""
+        streams = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE) | {"stdin": subprocess.DEVNULL}
+        return self.host.popen(
+            [*wrapper, self.launcher, *arguments],
+            env={**self.environment, **(env or {})},
+            **{**streams, **options},
+        )
+
+    def rests(self, container: str) -> bool:
+        """Whether its monitor does."""
+        return self.host.sh(f"tr '\\0' ' ' < /proc/{self.monitor(container)}/cmdline").startswith(
+            "minicontainer-monitor "
+        )
+
+    def await_rest(self, container: str) -> int:
+        """Its monitor, which rests."""
+        until(lambda: self.rests(container), "the monitor rests", timeout=15)
+        return self.monitor(container)
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with this project's launcher and the packages of ours."""
+    made = tmp_path_factory.mktemp("launched")
+    packages = sysconfig.get_path("purelib")
+    folder = made / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    folder.mkdir(parents=True)
+    for name in os.listdir(packages):
+        if name != "_minicontainer.pth" and name != "minicontainer":
+            (folder / name).symlink_to(f"{packages}/{name}")
+    (folder / "_minicontainer.pth").write_text(f"{PROJECT}\n")
+    (made / "bin").mkdir()
+    (made / "bin" / "python3").symlink_to(os.path.realpath(sys.executable))
+    (made / "pyvenv.cfg").write_text(f"home = {os.path.dirname(os.path.realpath(sys.executable))}\n")
+    source, built = f"{PROJECT}/minicontainer/launcher.c", f"{made}/bin/minicontainer"
+    words = ["cc", "-O2", f'-DPYTHON="{os.path.realpath(sys.executable)}"', "-o", built, source]
+    if subprocess.run([*words, "-static"], stderr=subprocess.DEVNULL, check=False).returncode:
+        subprocess.run(words, check=True)
+    return made
+
+
+@pytest.fixture
+def launched(mc: Runner, prefix: Path) -> Launched:
+    return Launched(mc, str(prefix / "bin" / "minicontainer"))
+
+
+def test_it_costs_less_than_a_shim_and_no_time(launched: Launched) -> None:
+    container = launched.ok("run", "-d", *NONE, "busybox", "sleep", "60")
+    before = launched.monitor(container)
+    monitor = launched.await_rest(container)
+    assert monitor == before
+    (size,) = re.findall(
+        r"^Pss: +(\d+) kB", launched.host.sh(f"cat /proc/{monitor}/smaps_rollup"), re.MULTILINE
+    )
+    assert int(size) < SHIM_KB / 2
+    used = f"cut -d ' ' -f 14,15 /proc/{monitor}/stat; grep ctxt /proc/{monitor}/status"
+    first = launched.host.sh(used)
+    time.sleep(0.5)
+    assert launched.host.sh(used) == first
+
+
+def test_what_it_had_begun_goes_on(launched: Launched) -> None:
+    script = "printf begun; read x; echo ', and ended'; echo error >&2; read x; exit 7"
+    container = launched.ok("run", "-d", "-i", *NONE, "busybox", "sh", "-c", script)
+    monitor = launched.await_rest(container)
+    client = launched.start("attach", container, stdin=subprocess.PIPE)
+    assert client.stdin is not None
+    client.stdin.write(b"\n")
+    client.stdin.flush()
+    until(lambda: launched("logs", container).err == "error\n", "it is in the log")
+    assert launched("logs", container).out == "begun, and ended\n"
+    assert launched.await_rest(container) == monitor  # a client is attached, and has nothing to say
+    out, err = client.communicate(b"\n", timeout=10)
+    assert (client.returncode, out, err) == (7, b", and ended\n", b"error\n")
+    assert launched.state(container) == "exited 7"
+
+
+def test_a_terminal_that_was_left_alone(launched: Launched) -> None:
+    with launched.terminal("run", "--rm", "-it", "--name", "alone", *NONE, "busybox", "sh") as terminal:
+        _prompt(terminal)
+        launched.await_rest("alone")
+        terminal.type("echo $((6 * 7))\n")
+        terminal.expect("42")
+        launched.await_rest("alone")
+        terminal.resize(31, 97)
+        terminal.type("stty size; exit 3\n")
+        terminal.expect("31 97")
+        assert terminal.wait() == 3
+
+
+def _prompt(terminal: Terminal) -> None:
+    terminal.expect("# ")
+
+
+def test_exec_stop_and_rm_of_a_container_whose_monitor_rests(launched: Launched) -> None:
+    container = launched.ok(
+        "run", "-d", *NONE, "busybox", "sh", "-c", "trap 'exit 4' TERM; while :; do sleep 0.1; done"
+    )
+    launched.await_rest(container)
+    assert launched.ok("exec", container, "echo", "here") == "here"
+    assert launched.rests(container)  # exec is none of its business
+    launched.ok("stop", container)
+    assert launched.state(container) == "exited 4"
+    launched.ok("start", container)
+    launched.await_rest(container)
+    launched.ok("rm", "-f", container)
+
+
+def test_killed_while_it_rests(launched: Launched) -> None:
+    container = launched.ok("run", "-d", *NONE, "busybox", "sh", "-c", "echo said; sleep 60")
+    monitor = launched.await_rest(container)
+    launched.host.kill(monitor)
+    until(lambda: launched.state(container) == "exited 137", "it is mended")
+    assert launched.ok("logs", container) == "said"
+
+
+def test_without_its_launcher_it_stays_awake(launched: Launched, tmp_path: Path, prefix: Path) -> None:
+    away = prefix / "bin" / "gone"
+    container = launched.ok("run", "-d", "-i", *NONE, "busybox", "cat")
+    os.rename(launched.launcher, away)
+    try:
+        time.sleep(3)
+    finally:
+        os.rename(away, launched.launcher)
+    assert not launched.rests(container)
+    assert launched("attach", container, input=b"echoed\n").out == "echoed\n"
