@@ -289,14 +289,12 @@ def _config(image: str, words: tuple[str, ...], flags: dict[str, Any]) -> Config
 
 def _host(flags: dict[str, Any]) -> HostConfig:
     from minicontainer.cli.mounts import check_targets
+    from minicontainer.engine import limits
     from minicontainer.engine.records import HostConfig
-    from minicontainer.engine.updating import check_cpu, check_memory
 
     mounts = [*flags["volume"], *flags["mount"], *flags["tmpfs"]]
     check_targets(mounts)
-    check_memory(flags["memory"], flags["memory_swap"], flags["memory_reservation"])
-    check_cpu(flags["cpu_period"], flags["cpu_quota"], flags["cpus"])
-    return HostConfig(
+    asked = HostConfig(
         network_mode=flags["network"],
         mounts=mounts,
         memory=flags["memory"],
@@ -336,6 +334,8 @@ def _host(flags: dict[str, Any]) -> HostConfig:
         log_driver=flags["log_driver"],
         log_opts=_log_options(flags),
     )
+    limits.check(asked)
+    return asked
 
 
 def _log_options(flags: dict[str, Any]) -> dict[str, str]:

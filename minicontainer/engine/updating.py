@@ -8,9 +8,9 @@ from __future__ import annotations
 import msgspec
 
 from minicontainer import cgroups
-from minicontainer.engine import events, records, spec
+from minicontainer.engine import events, limits, records, spec
 from minicontainer.engine.records import HostConfig
-from minicontainer.errors import Conflict, MinicontainerError, Unsupported, UsageError
+from minicontainer.errors import Conflict, MinicontainerError, Unsupported
 from minicontainer.oci import runtime as oci
 
 TYPE_CHECKING = False
@@ -39,10 +39,10 @@ def update(engine: Engine, text: str, changes: dict[str, Any]) -> None:
         try:
             _check(container.host, changes, manager)
             host = msgspec.structs.replace(container.host, **changes)
-            limits = _limits(host, changes)
-            manager.check(limits)
+            resources = _resources(host, changes)
+            manager.check(resources)
             if found.running:
-                engine.runtime(found).update(limits)
+                engine.runtime(found).update(resources)
         except MinicontainerError as error:
             raise type(error)(f"Cannot update container {container_id}: {error}") from None
         container.host = host
@@ -50,33 +50,9 @@ def update(engine: Engine, text: str, changes: dict[str, Any]) -> None:
         events.of_container(engine.folders, container, "update")
 
 
-def check_cpu(period: int, quota: int, nano: int) -> None:
-    """Raise UsageError for what the kernel's scheduler does not take, or for two answers to one question."""
-    for name, value in (("Period", period), ("Quota", quota)):
-        if nano and value:
-            raise UsageError(f"Conflicting options: Nano CPUs and CPU {name} cannot both be set")
-    if period and not 1000 <= period <= 1_000_000:
-        raise UsageError(
-            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)"
-        )
-    if 0 < quota < 1000:
-        raise UsageError("CPU cfs quota can not be less than 1ms (i.e. 1000)")
-
-
-def check_memory(limit: int, swap: int, reservation: int) -> None:
-    """Raise UsageError for limits of memory that contradict each other; 0 is none, swap -1 no limit."""
-    if swap > 0 and not limit:
-        raise UsageError("You should always set the Memory limit when using Memoryswap limit, see usage")
-    if 0 < swap < limit:
-        raise UsageError("Minimum memoryswap limit should be larger than memory limit, see usage")
-    if 0 < limit < reservation:
-        raise UsageError("Minimum memory limit can not be less than memory reservation limit, see usage")
-
-
 def _check(host: HostConfig, changes: dict[str, Any], manager: Manager) -> None:
     asked = HostConfig(**changes)
-    check_cpu(asked.cpu_period, asked.cpu_quota, asked.nano_cpus)
-    check_memory(asked.memory, asked.memory_swap, asked.memory_reservation)
+    limits.check(asked)
     for period_or_quota, name in ((asked.cpu_period, "Period"), (asked.cpu_quota, "Quota")):
         if period_or_quota and host.nano_cpus:
             raise Conflict(
@@ -104,12 +80,12 @@ def _counts_swap(manager: Manager) -> bool:
     return True
 
 
-def _limits(host: HostConfig, changes: dict[str, Any]) -> oci.Resources:
+def _resources(host: HostConfig, changes: dict[str, Any]) -> oci.Resources:
     """What to tell the kernel: the changed limits, with those that belong to them; no devices."""
     names = {name for name in changes if name not in POLICY}
     for pair in TOGETHER:
         if names & set(pair):
             names |= set(pair)
-    limits = spec.resources(HostConfig(**{name: getattr(host, name) for name in names}))
-    limits.devices = []
-    return limits
+    resources = spec.resources(HostConfig(**{name: getattr(host, name) for name in names}))
+    resources.devices = []
+    return resources
