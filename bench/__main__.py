@@ -1,6 +1,6 @@
 """What is compared with what, and the table.
 
-    python -m bench [--runs N] [--only none|bridge|library|runtime|ps|commit ...]
+    python -m bench [--runs N] [--only none|bridge|library|runtime|ps|commit|memory|log ...]
 
 A ratio is minicontainer's time by the other's; below 1, minicontainer is faster.  Each time is a
 median, and the commands of one block take turns.  Missing peers are named, and leave their rows out.
@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 
-from bench import peers
+from bench import peers, running
 from bench.measure import Command, Failed, alternating, library, times
 from bench.peers import IMAGE
 
@@ -30,6 +30,7 @@ OURS = "minicontainer"
 RUNTIME = "minicontainer-runtime"
 CHANGE = 200  # MB that the commit comparison writes
 MANY = 100  # containers that the ps comparison lists
+RUNNING = 50  # containers that the memory comparison starts
 
 NAMESPACES = ("pid", "network", "ipc", "uts", "mount", "cgroup")
 CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
@@ -175,6 +176,28 @@ class Bench:
                 self.engines[name].command("rm", "-f", "bench-commit").must_run()
         table(f"commit of a {CHANGE} MB change", measured, {"docker": 1.0})
 
+    def memory(self) -> None:
+        """What stands between the engine and a container's program, with many of them."""
+        found = {name: running.memory(self.engines[name], IMAGE, RUNNING) for name in self._pair()}
+        table(f"memory of a monitor, of {RUNNING} (PSS)", found, {"docker": 1.0}, unit="kB")
+
+    def log(self) -> None:
+        """A gigabyte of lines, and then the last ten of them."""
+        name = "bench-log"
+        written = {}
+        try:
+            for which in self._pair():
+                written[which] = running.write(self.engines[which], IMAGE, name)
+            table("a program that writes 1 GB in lines of 80 characters", written, {"docker": 1.0})
+            tails = {which: running.tail(self.engines[which], name) for which in written}
+            table("logs --tail 10 of that", alternating(tails, self.runs), {"docker": 1.0})
+        finally:
+            for which in written:
+                self.engines[which].command("rm", "-f", name).run()
+
+    def _pair(self) -> list[str]:
+        return [name for name in (OURS, "docker") if name in self.engines]
+
     def _each(self, *words: str) -> dict[str, Command]:
         return {name: engine.command(*words) for name, engine in self.engines.items()}
 
@@ -214,14 +237,22 @@ def spec() -> dict[str, object]:
     }
 
 
-def table(title: str, measured: dict[str, float], targets: dict[str, float], our_name: str = OURS) -> None:
-    """Print one block: time, ratio, target, and whether it was met."""
+def table(
+    title: str,
+    measured: dict[str, float],
+    targets: dict[str, float],
+    our_name: str = OURS,
+    *,
+    unit: str = "ms",
+) -> None:
+    """Print one block: time (given in seconds) or size, ratio, target, and whether it was met."""
+    scale = 1000 if unit == "ms" else 1
     say(f"\n{title}")
     ours = measured.get(our_name)
-    for name, seconds in measured.items():
-        line = f"  {name:22}{seconds * 1000:9.1f} ms"
+    for name, value in measured.items():
+        line = f"  {name:22}{value * scale:9.1f} {unit}"
         if ours is not None and name != our_name:
-            ratio = ours / seconds
+            ratio = ours / value
             line += f"   ratio {ratio:6.2f}"
             if name in targets:
                 verdict = "met" if ratio <= targets[name] else "MISSED"
@@ -236,7 +267,7 @@ def say(line: str) -> None:
 
 def main() -> None:
     """Measure and print.  A target that is missed is printed, and is no failure."""
-    comparisons = ["none", "bridge", "library", "runtime", "ps", "commit"]
+    comparisons = ["none", "bridge", "library", "runtime", "ps", "commit", "memory", "log"]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=20, help="runs of each command (default 20)")
     parser.add_argument("--only", nargs="+", choices=comparisons, default=comparisons)

@@ -1,0 +1,57 @@
+"""What a container costs while it runs: the memory of its monitor, and the price of its log.
+
+The process that stands between an engine and a container's program is the parent of the program:
+our monitor, containerd's shim.
+"""
+
+from __future__ import annotations
+
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bench.measure import Command
+    from bench.peers import Engine
+
+SETTLED_S = 5.0  # until monitors rest
+GIGABYTE = 1 << 30
+# Lines of 80 characters, as fast as busybox makes them.
+WRITE = "yes $(printf 'x%.0s' $(seq 79)) | dd bs=64k count={} iflag=fullblock 2>/dev/null"
+
+
+def memory(engine: Engine, image: str, count: int) -> float:
+    """Proportional set size, in kB, of each such process beside ``count`` containers.  Raises Failed."""
+    names = [f"bench-memory-{number}" for number in range(count)]
+    try:
+        for name in names:
+            words = ("run", "-d", "--name", name, "--network", "none", image, "sleep", "3600")
+            engine.command(*words).must_run()
+        time.sleep(SETTLED_S)
+        pids = engine.command("inspect", "--format", "{{.State.Pid}}", *names).must_run().split()
+        return sum(_pss(_parent(int(pid))) for pid in pids) / count
+    finally:
+        engine.command("rm", "-f", *names).run()
+
+
+def _parent(pid: int) -> int:
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
+
+
+def _pss(pid: int) -> int:
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+
+
+def write(engine: Engine, image: str, name: str, size: int = GIGABYTE) -> float:
+    """Seconds until a detached container has written so many bytes and is over.  Raises Failed."""
+    script = WRITE.format(size >> 16)
+    start = time.monotonic()
+    engine.command("run", "-d", "--name", name, "--network", "none", image, "sh", "-c", script).must_run()
+    engine.command("wait", name).must_run()
+    return time.monotonic() - start
+
+
+def tail(engine: Engine, name: str) -> Command:
+    """The command that shows the end of what it wrote."""
+    return engine.command("logs", "--tail", "10", name)
