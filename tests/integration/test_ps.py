@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from tests.integration.refusals import refused
 from tests.integration.runner import until
 
 TYPE_CHECKING = False
@@ -32,7 +33,9 @@ def three(mc: Runner) -> dict[str, str]:
         "sleep",
         "60",
     )
-    assert mc("run", "--name", "ended", "--network", "none", "busybox", "sh", "-c", "exit 3").code == 3
+    bound = ("-v", "/etc:/inside:ro")
+    words = ("busybox", "sh", "-c", "exit 3")
+    assert mc("run", "--name", "ended", "--network", "none", *bound, *words).code == 3
     assert mc("run", "--name", "never", "--network", "none", "busybox", "nosuch").code == 127
     return {name: mc.state(name, "{{.Id}}") for name in ("runs", "ended", "never")}
 
@@ -82,12 +85,82 @@ def test_quiet_and_whole(mc: Runner, three: dict[str, str]) -> None:
         (["label=tier=web", "status=running"], ["runs"]),
         (["label=tier=db"], []),
         (["ancestor=busybox"], ["never", "ended", "runs"]),
+        (["label=tier", "label=bare"], ["runs"]),
+        (["label=tier", "label=nosuch"], []),
         (["network=host"], []),
+        (["network=none"], ["never", "ended", "runs"]),
+        (["exited=3", "exited=4"], ["ended"]),
+        (["exited=0"], []),
+        (["name=^runs$"], ["runs"]),
+        (["name=/run"], ["runs"]),
+        (["name=("], []),
+        (["name=^ru", "name=^ne"], ["never", "runs"]),
+        (["before=ended"], ["runs"]),
+        (["since=ended"], ["never"]),
+        (["since=runs"], ["never", "ended"]),
+        (["ancestor=nosuch"], []),
+        (["volume=/etc"], ["ended"]),
+        (["volume=/inside"], ["ended"]),
+        (["publish=80"], []),
+        (["health=none"], ["never", "ended", "runs"]),
     ],
 )
 def test_filters(mc: Runner, three: dict[str, str], filters: list[str], names: list[str]) -> None:
     given = [word for one in filters for word in ("--filter", one)]
     assert mc.ok("ps", "-a", "--format", "{{.Names}}", *given).split() == names
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (["-n", "2"], ["never", "ended"]),
+        (["--last", "1", "-f", "status=exited"], ["ended"]),
+        (["-n", "9"], ["never", "ended", "runs"]),
+        (["-n", "-1"], ["runs"]),
+        (["-l"], ["never"]),
+        (["-l", "-n", "2"], ["never"]),
+        (["-f", "status=created"], ["never"]),
+        (["-f", "exited=3"], []),
+    ],
+)
+def test_how_many_and_which(mc: Runner, three: dict[str, str], options: list[str], names: list[str]) -> None:
+    assert mc.ok("ps", "--format", "{{.Names}}", *options).split() == names
+
+
+def test_sizes(mc: Runner, three: dict[str, str]) -> None:
+    mc.ok("exec", "runs", "sh", "-c", "head -c 5000 /dev/zero > /file; ln /file /link; mkdir /folder")
+    own = int(mc.ok("images", "--format", "{{.Size}}", "busybox")[0])
+    lines = mc.ok("ps", "-as", "--format", "{{.Names}} {{.Size}}").splitlines()
+    assert [line.split(" (virtual ")[0] for line in lines] == ["never 0B", "ended 0B", "runs 5kB"]
+    assert all(f"(virtual {own}" in line for line in lines), lines
+    assert mc.ok("ps", "-s").splitlines()[0].endswith("NAMES     SIZE")
+    assert "SIZE" not in mc.ok("ps")
+    assert json.loads(mc.ok("ps", "--format", "json"))["Size"] == "0B"
+
+
+def test_ancestor_of_what_was_built_on_it(mc: Runner, three: dict[str, str]) -> None:
+    mc.ok("commit", "runs", "built")
+    mc.ok("create", "--name", "child", "--network", "none", "built", "true")
+    listed = ("ps", "-a", "--format", "{{.Names}}", "-f")
+    assert mc.ok(*listed, "ancestor=built") == "child"
+    assert mc.ok(*listed, "ancestor=busybox").split() == ["child", "never", "ended", "runs"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["-f", "nosuch=1"], 1, "Invalid filter 'nosuch'"),
+        (["-f", "nosuch"], 125, "bad format of filter"),
+        (["-f", "status=nosuch"], 1, "Invalid filter 'status=nosuch'"),
+        (["-f", "health=nosuch"], 1, "Unrecognised filter value for health: nosuch"),
+        (["-f", "exited=x"], 1, "exited=x"),
+        (["-f", "before=nosuch"], 1, "No such container: nosuch"),
+        (["-n", "x"], 125, 'invalid argument "x" for "-n, --last" flag'),
+        (["x"], 1, "accepts no arguments"),
+    ],
+)
+def test_refusals(mc: Runner, arguments: list[str], code: int, said: str) -> None:
+    refused(mc, "ps", *arguments, code=code, said=said)
 
 
 def test_filter_by_id(mc: Runner, three: dict[str, str]) -> None:

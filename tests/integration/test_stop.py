@@ -75,6 +75,43 @@ def test_stop_several_does_what_it_can(mc: Runner) -> None:
     assert {mc.state(first), mc.state(second)} == {"exited 137"}
 
 
+def test_stop_waits_for_all_of_them_together(mc: Runner) -> None:
+    names = [f"deaf{number}" for number in range(4)]
+    for name in names:
+        running(mc, "--name", name, *DEAF, say="ready")
+    begin = time.monotonic()
+    assert mc.ok("stop", "-t", "1", *names).split() == names
+    assert time.monotonic() - begin < 3
+    assert {mc.state(name) for name in names} == {"exited 137"}
+
+
+def test_stop_waits_as_long_as_the_container_asks(mc: Runner) -> None:
+    container = running(mc, "--stop-timeout", "1", *DEAF, say="ready")
+    assert mc.state(container, "{{.Config.StopTimeout}}") == "1"
+    begin = time.monotonic()
+    mc.ok("stop", container)
+    assert 1 <= time.monotonic() - begin < 4
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGRTMIN+3", 9), ("NOSUCH", 5)])
+def test_stop_signal_of_the_image(mc: Runner, name: str, code: int) -> None:
+    """What is no signal is none: SIGTERM, as with moby."""
+    mc.ok("create", "--name", "base", "--network", "none", "busybox", "true")
+    mc.ok("commit", "-c", f"STOPSIGNAL {name}", "base", "image")
+    script = "trap 'exit 9' 37; trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done"
+    container = running(mc, "image", "sh", "-c", script, say="ready")
+    mc.ok("stop", container)
+    assert mc.state(container) == f"exited {code}"
+
+
+def test_kill_several_does_what_it_can(mc: Runner) -> None:
+    running(mc, "--name", "first", *SLEEP)
+    running(mc, "--name", "second", *SLEEP)
+    result = mc("kill", "first", "nosuch", "second")
+    assert (result.code, result.out) == (1, "first\nsecond\n")
+    assert result.err == "minicontainer: Cannot kill container: nosuch: No such container: nosuch\n"
+
+
 def test_kill(mc: Runner) -> None:
     container = running(mc, *SLEEP)
     assert mc.ok("kill", container[:12]) == container[:12]

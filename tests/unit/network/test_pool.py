@@ -81,3 +81,19 @@ def test_addresses_are_given_from_below_until_none_is_left() -> None:
 
 def test_a_hardware_address_follows_from_the_address() -> None:
     assert pool.mac_of("172.29.0.2") == "02:42:ac:1d:00:02"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "free"),
+    [
+        ("172.29.0.2", True),
+        ("172.29.255.254", True),
+        ("172.29.0.3", False),  # taken
+        ("172.29.0.1", False),  # the bridge's
+        ("172.29.255.255", False),
+        ("172.30.0.2", False),  # of another range
+        ("", False),
+    ],
+)
+def test_an_address_that_is_asked_for(wanted: str, free: bool) -> None:
+    assert pool.is_free(pool.Range.parse("172.29.0.0/16"), wanted, ["172.29.0.3"]) is free
