@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 NAME = "minicontainer"
 DEBUG = "MINICONTAINER_DEBUG"
+COMPLETE = "__complete"  # asked by a shell, at a press of a key (completing.py)
 FAULT = "MINICONTAINER_FAULT"  # linux/faults.py, for tests: imported only where it is set
 
 VERBS = (
@@ -78,6 +79,7 @@ VERBS = (
     Verb("system", "minicontainer.cli.system", "Manage minicontainer"),
     Verb("info", "minicontainer.cli.info", "Show facts about this host and its containers"),
     Verb("doctor", "minicontainer.cli.doctor", "Say what will and will not work on this host, and why"),
+    Verb("completion", "minicontainer.cli.completion", "Print the completion script of a shell"),
     Verb("version", "minicontainer.cli.version", "Show the version information"),
 )
 
@@ -181,6 +183,10 @@ class _Told:
 
 
 def _invoke(arguments: list[str], told: _Told) -> int:
+    if arguments[:1] == [COMPLETE]:
+        from minicontainer.cli import completing
+
+        return completing.answer(cli, arguments[1:])
     try:
         with cli.make_context(NAME, list(arguments)) as ctx:
             try:
