@@ -13,7 +13,8 @@ import msgspec
 from minicontainer import errors
 from minicontainer.engine import attach, events, spec, userns
 from minicontainer.engine.engine import Engine, Found
-from minicontainer.engine.session import Client, Session, drain, leave_caller
+from minicontainer.engine.leaving import leave_caller
+from minicontainer.engine.session import Client, Session, drain
 from minicontainer.errors import Conflict, MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.linux import door, pidfd, process

@@ -30,9 +30,10 @@ import msgspec
 
 from minicontainer import errors
 from minicontainer.engine import attach, events, isolation, logs, records, sharing, spec, userns
+from minicontainer.engine.leaving import leave_caller
 from minicontainer.engine.records import Status
 from minicontainer.engine.rest import Rest
-from minicontainer.engine.session import Client, Session, drain, leave_caller
+from minicontainer.engine.session import Client, Session, drain
 from minicontainer.errors import CorruptData, MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.options import Options

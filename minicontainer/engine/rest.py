@@ -13,7 +13,8 @@ state) or in a pipe, as JSON:
     {"id", "root", "run", "storage", "pidfd", "session": Session.keep(), "log": logs.Writer.keep()}
 
 A monitor does not rest while somebody listens at the door, while a client is behind, or where it was
-not started by the launcher (sys._xoptions["launcher"]) and so knows no way back.
+not started by the launcher (sys._xoptions["launcher"]) and so knows no way back, nor when that file is
+not the same any more.  What a later release finds in the pipe was written by this one.
 
 A monitor that woke up has no more modules than a session needs: the others come when the program
 has ended.
@@ -24,7 +25,7 @@ from __future__ import annotations
 import os
 import sys
 
-from minicontainer.linux import door, process
+from minicontainer.linux import door
 from minicontainer.linux.door import because
 from minicontainer.oci import jsontext
 
@@ -49,6 +50,7 @@ class Rest:
     def __init__(self, facts: dict[str, Any]) -> None:
         self.facts = facts
         self.launcher = str(sys._xoptions.get("launcher", ""))
+        self.file = _file(self.launcher)
 
     @classmethod
     def of(cls, engine: Engine, container_id: str, pidfd: int) -> Rest:
@@ -60,12 +62,14 @@ class Rest:
     @property
     def possible(self) -> bool:
         """Whether there is a way back."""
-        return bool(self.launcher) and not door.listeners
+        return bool(self.file) and not door.listeners
 
     def __call__(self, session: Session) -> None:
         """Rest, and never return; or return, where something is under way or execve fails."""
+        if _file(self.launcher) != self.file:
+            self.file = ()  # stay awake
         kept = session.keep()
-        if kept is None:
+        if kept is None or not self.file:
             return
         state = {**self.facts, "session": kept, "log": session.log.keep() if session.log else None}
         text = jsontext.dumps(state).encode()
@@ -80,6 +84,8 @@ class Rest:
             os.close(reading)
 
     def _become(self, session: Session, state: int) -> None:
+        from minicontainer.linux import process
+
         pidfd = self.facts["pidfd"]
         wanted = [f"{fd}:{events}" for fd, events in session.wanted(pidfd).items()]
         words = [NAME, self.facts["id"], str(state), "-1", *wanted]
@@ -90,7 +96,16 @@ class Rest:
             process.execve(self.launcher, words, dict(os.environ))
         except OSError:
             _pass_on(kept, False)
-            self.launcher = ""  # it is gone: stay awake
+            self.file = ()  # stay awake
+
+
+def _file(path: str) -> tuple[int, ...]:
+    """Which file has this name: another release may have come in its place."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _pass_on(fds: list[int], inheritable: bool) -> None:

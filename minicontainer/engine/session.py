@@ -11,19 +11,17 @@
 A container's monitor has one session, and so has each ``exec``.  A client that reads slowly slows the
 program, as a full pipe would; a program that does not read stops its clients.  The loop itself never
 waits for one of them: what it waits for next is worked out anew each time (`wanted`).  When nothing has
-happened for a while, a monitor's session is laid aside (rest.py).
+happened for a while, a monitor's session is laid aside (rest.py); the one that goes on then imports little,
+so what is rarely needed is imported where it is.
 """
 
 from __future__ import annotations
 
 import os
 import select
-import signal
-from contextlib import suppress
 
 from minicontainer.engine import attach
 from minicontainer.errors import MinicontainerError
-from minicontainer.linux import credentials, mount, process, terminal
 from minicontainer.linux.door import because
 from minicontainer.util import sockets
 
@@ -38,24 +36,6 @@ if TYPE_CHECKING:
 
 BACKLOG = 1 << 20  # bytes a client may be behind
 LAST_READS = 4  # of CHUNK bytes: more than a pipe holds when its writer has ended
-
-
-def leave_caller() -> None:
-    """Let go of what this process has of whoever forked it: terminal, folder, signals, open files.
-
-    What our own code opened is close-on-exec, always (PEP 446); what is not came from the caller's
-    caller, who may wait for it to close.  The standard streams stay, for errors until all is set up.
-    """
-    process.setsid()
-    because("the folder it was started in may be unmounted or removed")
-    mount.chdir("/")
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)
-    for name in os.listdir("/proc/self/fd"):
-        fd = int(name)
-        with suppress(OSError):  # the one that lists the folder is closed by now
-            if fd > 2 and os.get_inheritable(fd):
-                os.close(fd)
 
 
 class Client:
@@ -111,6 +91,8 @@ class Session:
             inner.append(theirs)
         if owner >= 0:
             for fd in (inner[1:], inner)[stdin]:
+                from minicontainer.linux import credentials
+
                 because("a program may open its own standard streams by name")
                 credentials.fchown(fd, owner, -1)
         return inner[0], inner[1], inner[2]
@@ -276,6 +258,8 @@ class Session:
             self.stdin_ended = True
             self._feed()
         elif kind == attach.RESIZE and self.console >= 0:
+            from minicontainer.linux import terminal
+
             terminal.set_size(self.console, *attach.read_resize(payload))
         elif kind == attach.SIGNAL:
             self.kill(attach.read_signal(payload))
@@ -301,8 +285,10 @@ class Session:
         if self.stdin == self.console:
             # A terminal has no end of file; its line discipline makes one of this character.
             self.stdin_ended = False
-            with suppress(OSError):  # full, or hung up: then nobody waits for it
+            try:
                 os.write(self.stdin, b"\x04")
+            except OSError:
+                return  # full, or hung up: then nobody waits for it
             return
         os.close(self.stdin)
         self.stdin = -1
@@ -317,6 +303,8 @@ class Session:
             _flush(client)
         slow = [c for c in self.clients.values() if c.sender.pending and not c.deaf]
         if slow:
+            from minicontainer.linux import process
+
             because("a client has not read all output yet; the container need not wait for it")
             if process.fork() == 0:
                 for client in slow:
