@@ -17,13 +17,14 @@ not started by the launcher (sys._xoptions["launcher"]) and so knows no way back
 not the same any more.  What a later release finds in the pipe was written by this one.
 
 A monitor that woke up has no more modules than a session needs: the others come when the program
-has ended.
+has ended.  One whose program never falls silent goes the same way once, after `YOUNG` seconds.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 
 from minicontainer.linux import door
 from minicontainer.linux.door import because
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from minicontainer.engine.session import Session
 
 QUIET = 2.0  # seconds
+YOUNG = 5.0
 MOST_KEPT = 32 << 10  # bytes, half of what a pipe holds
 NAME = "minicontainer-monitor"
 
@@ -51,18 +53,26 @@ class Rest:
         self.facts = facts
         self.launcher = str(sys._xoptions.get("launcher", ""))
         self.file = _file(self.launcher)
+        self.deadline = 0.0  # of its first life, whose process still has all of the command line in it
 
     @classmethod
     def of(cls, engine: Engine, container_id: str, pidfd: int) -> Rest:
         """For a monitor whose container runs."""
         folders = engine.folders
         facts = {"id": container_id, "root": folders.root, "run": folders.run, "storage": engine.storage}
-        return cls({**facts, "pidfd": pidfd})
+        made = cls({**facts, "pidfd": pidfd})
+        made.deadline = time.monotonic() + YOUNG
+        return made
 
     @property
     def possible(self) -> bool:
         """Whether there is a way back."""
         return bool(self.file) and not door.listeners
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it should no longer wait for silence."""
+        return bool(self.deadline) and time.monotonic() > self.deadline and self.possible
 
     def __call__(self, session: Session) -> None:
         """Rest, and never return; or return, where something is under way or execve fails."""

@@ -116,6 +116,8 @@ class Session:
                 self._attend(fd, events)
             if pidfd in ready:
                 break
+            if self.rest is not None and self.rest.overdue:
+                self.rest(self)
         for fd in list(self.outputs):
             for _ in range(LAST_READS):
                 if fd not in self.outputs or not self._read_output(fd):

@@ -168,3 +168,15 @@ def test_without_its_launcher_it_stays_awake(launched: Launched, tmp_path: Path,
         os.rename(away, launched.launcher)
     assert not launched.rests(container)
     assert launched("attach", container, input=b"echoed\n").out == "echoed\n"
+
+
+def test_a_program_that_never_falls_silent_loses_nothing(launched: Launched) -> None:
+    script = "i=0; while :; do i=$((i+1)); echo $i; done"
+    container = launched.ok("run", "-d", *NONE, "busybox", "sh", "-c", script)
+    monitor = launched.monitor(container)
+    size = f"awk '/^Pss:/ {{ print $2 }}' /proc/{monitor}/smaps_rollup"
+    first = int(launched.host.sh(size))
+    until(lambda: int(launched.host.sh(size)) < first * 0.7, "it has left the command line behind", timeout=20)
+    launched.ok("kill", container)
+    logged = launched.ok("logs", container).split()
+    assert logged == [str(n) for n in range(1, len(logged) + 1)]
