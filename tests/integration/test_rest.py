@@ -176,7 +176,7 @@ def test_a_program_that_never_falls_silent_loses_nothing(launched: Launched) -> 
     monitor = launched.monitor(container)
     size = f"awk '/^Pss:/ {{ print $2 }}' /proc/{monitor}/smaps_rollup"
     first = int(launched.host.sh(size))
-    until(lambda: int(launched.host.sh(size)) < first * 0.7, "it has left the command line behind", timeout=20)
+    until(lambda: int(launched.host.sh(size)) < first * 0.7, "it has become smaller", timeout=20)
     launched.ok("kill", container)
     logged = launched.ok("logs", container).split()
     assert logged == [str(n) for n in range(1, len(logged) + 1)]
