@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, container: str, detach_keys: bytes, no_stdin: bool, sig_proxy: bool) -> None:
     """Stay until the program ends, with its exit status, or until the user detaches."""
     from minicontainer.cli.attach import DETACHED, EXITED, attach
+    from minicontainer.engine import events
 
     engine = engine_of(ctx)
     found = engine.find(container)
@@ -42,6 +43,7 @@ def command(ctx: click.Context, container: str, detach_keys: bytes, no_stdin: bo
     if config.tty and not no_stdin and not os.isatty(0):
         raise NoTerminalError("the input device is not a TTY")
     connection = engine.connect(found.container.id)
+    events.of_container(engine.folders, found.container, "attach")
     outcome = attach(
         connection.fileno(),
         tty=config.tty,
@@ -51,6 +53,7 @@ def command(ctx: click.Context, container: str, detach_keys: bytes, no_stdin: bo
         kill=lambda number: engine.signal(found.container.id, number),
     )
     if outcome.kind == DETACHED:
+        events.of_container(engine.folders, found.container, "detach")
         click.echo("read escape sequence", err=True)
     raise click.exceptions.Exit(outcome.status if outcome.kind == EXITED else 1)
 

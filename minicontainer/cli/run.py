@@ -47,9 +47,13 @@ def command(ctx: click.Context, /, image: str, words: tuple[str, ...], **flags: 
 
 
 def _run(ctx: click.Context, image: str, words: tuple[str, ...], flags: dict[str, Any]) -> int:
+    from minicontainer.engine import events
+
     engine = engine_of(ctx)
     found = engine.images.resolve(image)
     container = engine.create(found, container_of(image, words, flags))
+    if not flags["detach"]:
+        events.of_container(engine.folders, container, "attach")
     _, connection = engine.start(container.id)
     if flags["detach"]:
         try:
@@ -58,6 +62,8 @@ def _run(ctx: click.Context, image: str, words: tuple[str, ...], flags: dict[str
             click.echo(container.id)  # it exists, whether its program started or not
         return 0
     outcome = _attach(connection, flags, lambda number: engine.signal(container.id, number))
+    if outcome.kind == "detached":
+        events.of_container(engine.folders, container, "detach")
     return outcome.status if outcome.kind == "exited" else 0
 
 

@@ -74,8 +74,10 @@ def _start(engine: Engine, container_id: str) -> Socket | None:
 
 def _start_attached(engine: Engine, name: str, interactive: bool, detach_keys: bytes) -> Outcome:
     from minicontainer.cli.attach import attach
+    from minicontainer.engine import events
 
     container = engine.find(name).container
+    events.of_container(engine.folders, container, "attach")
     stdin = interactive and container.config.open_stdin
     connection = _start(engine, container.id) or engine.connect(container.id)
     return attach(

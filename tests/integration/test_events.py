@@ -119,10 +119,10 @@ def test_they_come_as_they_happen_and_none_before(mc: Runner) -> None:
     until(lambda: _watches(mc, following.pid), "the command follows")
     for n in range(3):
         mc.ok("run", "--rm", "--name", f"next-{n}", *NONE, "busybox", "true")
-    lines = [following.stdout.readline().decode().split() for _ in range(12)]
+    lines = [following.stdout.readline().decode().split() for _ in range(15)]
     following.send_signal(signal.SIGINT)
     following.communicate(timeout=10)
-    steps = ("create", "start", "die", "destroy")
+    steps = ("create", "attach", "start", "die", "destroy")
     assert lines == [[step, f"next-{n}"] for n in range(3) for step in steps]
 
 
