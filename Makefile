@@ -24,7 +24,7 @@ V2_TESTS := tests/kernel/cgroups tests/kernel/libcontainer tests/integration/tes
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help fuzz demo rootfs rootfs-debian test test-unit test-root test-v2 test-nested test-engines test-runtime-tools bench \
+.PHONY: help fuzz demo man rootfs rootfs-debian test test-unit test-root test-v2 test-nested test-engines test-faults test-runtime-tools bench \
 	lint typecheck format clean ready-demo ready-test ready-bench
 
 help: ## this list
@@ -32,6 +32,10 @@ help: ## this list
 
 demo: rootfs ## set everything up; run a container, change it, commit it, run the change
 	@MINICONTAINER='$(MINICONTAINER)' tools/demo
+
+man: ready-demo ## the manual pages, into .venv/share/man: with .venv/bin in the PATH, man finds them there
+	@$(BIN)/python -B tools/manual.py $(VENV)/share/man
+	@echo "man: $(VENV)/share/man; try: man -M $(VENV)/share/man minicontainer"
 
 rootfs: ready-demo .cache/busybox.tar ## build the busybox image and import it
 	@$(call import,busybox,["sh"])
@@ -79,6 +83,9 @@ test-nested: rootfs ready-test ## unit, architecture, kernel, integration, secur
 fuzz: ready-test ## spoiled documents and command lines, for about FUZZ_SECONDS=300
 	$(SUDO) env FUZZ_SECONDS='$(or $(FUZZ_SECONDS),300)' $(BIN)/python -B -m pytest -p no:cacheprovider \
 	-o timeout=0 tests/fuzz
+
+test-faults: ready-test ## every step of every operation fails and dies, FAULT_JOBS=2 at a time: a table in .cache/faults.txt
+	$(SUDO) $(BIN)/python -B -m tests.faults '$(or $(FAULT_JOBS),2)'
 
 test-runtime-tools: ready-test ## the OCI validation programs, built in RUNTIME_TOOLS=CHECKOUT, where someone has them
 	@$(SUDO) env RUNTIME_TOOLS='$(RUNTIME_TOOLS)' RUNTIME='$(or $(RUNTIME),$(BIN)/minicontainer-runtime)' \
