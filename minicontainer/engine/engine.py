@@ -9,6 +9,7 @@ call that meets it (`recover`).  Where things are, and the order of locks, is dr
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -16,7 +17,7 @@ import time
 from contextlib import suppress
 
 from minicontainer import cgroups
-from minicontainer.engine import defaults, events, isolation, names, pausing, records, security, spec, userns
+from minicontainer.engine import events, names, pausing, records, userns
 from minicontainer.engine.records import Container, Folders, HostConfig, Status
 from minicontainer.errors import Conflict, CorruptData, MinicontainerError, NotFound, Unsupported
 from minicontainer.libcontainer.container import Container as Runtime
@@ -196,6 +197,8 @@ class Engine:
         when the name is taken, Unsupported for a limit that this host cannot enforce, UsageError
         without a program to run; nothing is made then.
         """
+        from minicontainer.engine import defaults, isolation, security, spec
+
         if os.geteuid() != 0:
             raise Unsupported(
                 "containers need root, or user namespaces for ordinary users: try sudo "
@@ -485,14 +488,13 @@ class Engine:
         While ``away`` is there, `_sweep` finds all that a kill leaves.
         """
         remove_tree(f"{self.folders.monitors}/{container.id}")
-        away, fd = temporary.new_folder(self.folders.containers)
+        away, fd = temporary.take_away(self.folders.container(container.id))
         try:
-            os.rename(self.folders.container(container.id), f"{away}/container")
             self._forget_name(container)
             lock = f"{self.folders.locks}/{container.id}"
             if os.path.lexists(lock):
                 os.unlink(lock)
-            self.driver(container.driver).remove(f"{away}/container")
+            self.driver(container.driver).remove(away)
             events.of_container(self.folders, container, "destroy")
         finally:
             remove_tree(away)
@@ -517,7 +519,12 @@ class Engine:
             self.discard(container)
             raise NotFound(f"No such container: {container.id}")
         ended = records.without_monitor(found.status)
-        records.save(f"{self.folders.container(container.id)}/status.json", ended)
+        try:
+            records.save(f"{self.folders.container(container.id)}/status.json", ended)
+        except OSError as error:
+            # It can be seen, and removed to make room; once there is some, the next command writes it down.
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise
         return Found(container, ended)
 
     def give_back(self, container: Container) -> None:

@@ -204,15 +204,12 @@ class LayerFolder:
     def remove_layer(self, chain_id: str) -> None:
         """Forget an unpacked layer, if it is there: out of sight at once, then removed."""
         try:
-            away, fd = temporary.new_folder(self.layers_path)
+            away, fd = temporary.take_away(self.layer_path(chain_id))
         except FileNotFoundError:
-            return
+            return  # not unpacked: nothing to forget
         try:
-            os.rename(self.layer_path(chain_id), os.path.join(away, "layer"))
-        except FileNotFoundError:
-            pass  # not unpacked: nothing to forget
-        finally:
             remove_tree(away)
+        finally:
             os.close(fd)
 
     def sweep(self) -> list[str]:

@@ -12,6 +12,7 @@ link count fell to 0 and makes another.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from minicontainer.storage.tree import remove_tree
@@ -64,6 +65,28 @@ def new_folder(folder: str) -> tuple[str, int]:
         if _claimed(fd):
             return path, fd
         os.close(fd)
+
+
+def take_away(path: str) -> tuple[str, int]:
+    """Give folder ``path`` a temporary name beside it, locked: it is to be removed.  Path and descriptor.
+
+    A rename takes no room, so this works on a full disk.  Raises FileNotFoundError.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _claimed(fd)
+        while True:
+            away = _path(os.path.dirname(path))
+            try:
+                os.rename(path, away)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                continue  # left by a process of the same number
+            return away, fd
+    except BaseException:
+        os.close(fd)
+        raise
 
 
 def sweep(folder: str) -> list[str]:
