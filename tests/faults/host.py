@@ -7,12 +7,15 @@
                                                          └── Python -c main ...: a command under test
 
 Nothing else runs there, so what a command leaves is the difference of two looks at it (`Host.facts`).
-Ids are drawn at random, so a look names them by their order (``id1``); the rest is compared as it is.
+Ids are drawn at random, so a look tells only those apart that it knows (`Host.remember`); the rest is
+compared as it is.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 import os
 import re
 import subprocess
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     Facts = dict[str, list[str]]
 
 ALL = os.environ.get("MINICONTAINER_FAULTS") == "all"
+ROWS = os.environ.get("MINICONTAINER_FAULTS_ROWS", "")
+HOWS = ("by itself", "by ps", "by repair", "LEAKED")  # what it took to recover; ps, or another command
 STATE = "/mnt"
 ROOT, RUN, SCRATCH = f"{STATE}/root", f"{STATE}/run", f"{STATE}/scratch"
 PATIENCE_S = 20
@@ -45,6 +50,8 @@ NEW = (
     | process.CLONE_NEWUTS
     | process.CLONE_NEWIPC
 )
+OWN_PLACES = ("/proc", "/sys", "/dev", STATE)
+_inherited: set[str] = set()  # ids of mounts
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -64,6 +71,7 @@ class Host:
 
     def __init__(self, hierarchies: list[str]) -> None:
         self.hierarchies = hierarchies
+        self.known: dict[str, str] = {}
         self._environment = {
             "PATH": os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin",
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -114,14 +122,36 @@ class Host:
         """All that a command could leave behind."""
         _reap()
         return {
-            "mounts": _mounts(),
+            "mounts": self._named(_mounts()),
             "cgroups": self._groups(),
             "links": sorted(os.listdir("/sys/class/net")),
             "rules": _rules(),
             "ip_forward": [_read("/proc/sys/net/ipv4/ip_forward")],
             "processes": _processes(),
-            "files": _named([*_files(ROOT), *_files(RUN)]),
+            "files": self._named([*_files(ROOT), *_files(RUN)]),
+            "states": self._named(_states()),
         }
+
+    def remember(self, container_id: str, name: str) -> None:
+        """From now on, looks tell this container from the others, by ``name``."""
+        self.known[container_id] = name
+
+    def logs(self) -> dict[str, bytes]:
+        """What every container's log holds."""
+        found = {}
+        for container_id in os.listdir(f"{ROOT}/containers"):
+            path = f"{ROOT}/containers/{container_id}/log.json"
+            if os.path.exists(path):
+                with open(path, "rb") as file:
+                    found[path] = file.read()
+        return found
+
+    def lying_blobs(self) -> list[str]:
+        """The blobs of images whose content has another digest than their name."""
+        folder = f"{ROOT}/images/blobs/sha256"
+        return [
+            name for name in os.listdir(folder) if len(name) == 64 and _sha256(f"{folder}/{name}") != name
+        ]
 
     def steady(self) -> Facts:
         """The same, once it no longer changes: a monitor ends a moment after its command."""
@@ -140,7 +170,11 @@ class Host:
                 state = _read(f"{path}/freezer.state") if "freezer.state" in files else ""
                 state += _read(f"{path}/cgroup.freeze") if "cgroup.freeze" in files else ""
                 found.append(f"{path} {state}")
-        return _named(sorted(found))
+        return self._named(sorted(found))
+
+    def _named(self, lines: list[str]) -> list[str]:
+        """``lines`` with the names of known ids, and ID for the others, which are random."""
+        return sorted(_ID.sub(lambda m: self.known.get(m[0], "ID"), line) for line in lines)
 
 
 def difference(before: Facts, after: Facts) -> list[str]:
@@ -166,6 +200,14 @@ def settled(host: Host, wanted: Facts) -> list[str]:
             break
         time.sleep(0.02)
     return found
+
+
+def told(row: dict[str, int | str]) -> None:
+    """Print what became of an operation's cases, and add it to the rows of the table (__main__.py)."""
+    print(f"\n{row}")
+    if ROWS:
+        with open(ROWS, "a") as file:
+            file.write(json.dumps(row) + "\n")
 
 
 def sample(found: list[T], salt: str, cases: int) -> list[T]:
@@ -247,6 +289,7 @@ def _furnish() -> list[str]:
     """Mounts and folders of the new host; the mount points of its cgroup hierarchies."""
     mount.mount(None, "/", None, mount.MS_REC | mount.MS_PRIVATE)
     hierarchies = _cgroup_mounts()
+    _inherited.update(line.split()[0] for line in _read("/proc/self/mountinfo").splitlines())
     mount.mount("proc", "/proc", "proc")
     mount.mount("sysfs", "/sys", "sysfs")
     if list(hierarchies) == ["/sys/fs/cgroup"]:
@@ -312,8 +355,14 @@ def _reap() -> None:
 
 
 def _mounts() -> list[str]:
+    """Mount points and types; not those of the host outside, which come and go with its own programs."""
     lines = [line.split(" - ") for line in _read("/proc/self/mountinfo").splitlines()]
-    return _named([f"{before.split()[4]} {after.split()[0]}" for before, after in lines])
+    found = [(before.split(), after.split()[0]) for before, after in lines]
+    return [
+        f"{fields[4]} {kind}"
+        for fields, kind in found
+        if fields[0] not in _inherited or fields[4].startswith(OWN_PLACES)
+    ]
 
 
 def _rules() -> list[str]:
@@ -344,16 +393,30 @@ def _files(folder: str) -> list[str]:
     for path, folders, files in os.walk(folder):
         if ".seccomp" in folders:
             folders.remove(".seccomp")  # compiled profiles, kept for the next start
+        if path == RUN and "events" in folders:
+            folders.remove("events")  # a journal, which begins a new file now and then
         found += [f"{path}/{name}" for name in [*folders, *files]]
         if os.path.basename(os.path.dirname(path)) in ("layers", "upper", "work"):
             folders[:] = []
     return sorted(found)
 
 
-def _named(lines: list[str]) -> list[str]:
-    """``lines`` with id1, id2, ... for 64 hex digits, in the order in which they are met."""
-    seen: dict[str, str] = {}
-    return [_ID.sub(lambda m: seen.setdefault(m[0], f"id{len(seen) + 1}"), line) for line in lines]
+def _states() -> list[str]:
+    """What is recorded of each container, and whether its monitor lives; to be told in a line each."""
+    found = []
+    for container_id in os.listdir(f"{ROOT}/containers"):
+        try:
+            status = json.loads(_read(f"{ROOT}/containers/{container_id}/status.json"))
+        except FileNotFoundError:
+            continue  # .names, or half-made: its files tell
+        monitor = os.path.exists(f"/proc/{status.get('monitor', 0)}")
+        found.append(f"{container_id} {status.get('state', 'created')} {'monitored' if monitor else ''}")
+    return found
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: str) -> str:

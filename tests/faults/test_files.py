@@ -20,7 +20,7 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.host import ALL, SCRATCH, difference, on_a_host, sample, settled
+from tests.faults.host import ALL, HOWS, SCRATCH, difference, on_a_host, sample, settled, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def every_call(host: Host, operation: str, kind: str, image: str) -> None:
     for words in again:
         host.good(*words)
     found = calls(host, command)
-    trouble = []
+    trouble: list[str] = []
+    counts = dict.fromkeys(HOWS, 0)
     for words in undo:
         host.good(*words)
     tried = found if ALL else sample(found, operation + kind, CASES)
@@ -90,6 +91,7 @@ def every_call(host: Host, operation: str, kind: str, image: str) -> None:
             host.good(*words)
         about = f"{name} {number}"
         result = host.run(*command, under=inject(name, number, kind))
+        how = "by itself" if not difference(start, host.facts()) else "by ps"
         if result.code is None or "Traceback" in result.err or "internal error" in result.err:
             trouble.append(f"{about}: ended with {result.code}: {result.err.strip()}")
         elif len(result.err.splitlines()) > 1 or (result.code not in (0, 137, -9) and not result.err):
@@ -105,10 +107,12 @@ def every_call(host: Host, operation: str, kind: str, image: str) -> None:
         if left:  # the next run sweeps
             host.good(*QUIET)
             left = settled(host, start)
+        counts["LEAKED" if left else how] += 1
         if left:
             trouble += [f"{about}: {line}" for line in left]
             break  # the rest would be compared with a host that is broken already
-    print(f"\n{operation} {kind}: {len(found)} calls, {len(tried)} tried, {len(trouble)} wrong")
+    row: dict[str, int | str] = {"operation": f"{operation}: files", "kind": kind, "steps": len(found)}
+    told({**row, "tried": sum(counts.values()), **counts, "wrong": len(trouble)})
     assert not trouble, "\n".join([f"{operation}, {kind}", *trouble])
 
 
