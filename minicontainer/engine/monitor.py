@@ -29,7 +29,7 @@ from contextlib import suppress
 import msgspec
 
 from minicontainer import errors
-from minicontainer.engine import attach, events, isolation, logs, records, sharing, spec, userns
+from minicontainer.engine import attach, events, logs, records, userns
 from minicontainer.engine.leaving import leave_caller
 from minicontainer.engine.records import Status
 from minicontainer.engine.rest import Rest
@@ -111,6 +111,8 @@ class Monitor:
     # -- becoming a container
 
     def _separate(self) -> None:
+        from minicontainer.engine import sharing
+
         leave_caller()
         credentials.umask(0o022)
         because("mounts made here are the monitor's alone and end with it")
@@ -129,6 +131,8 @@ class Monitor:
         self._save(sync=False)
         self.lock.release()
         rootfs = f"{self.folder}/rootfs"
+        from minicontainer.engine import isolation
+
         joins = isolation.joined(self.engine, self.container.host)
         if "ipc" in joins:
             isolation.share_memory(joins["ipc"])
@@ -172,6 +176,8 @@ class Monitor:
         return logs.Writer(f"{self.folder}/{logs.FILE}", *logs.parse_options(host.log_opts), attrs)
 
     def _configure(self, rootfs: str, joins: dict[str, int]) -> None:
+        from minicontainer.engine import spec
+
         config = self.container.config
         root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
