@@ -199,8 +199,6 @@ class Engine:
         """
         from minicontainer.engine import defaults, isolation, security, spec
 
-        from minicontainer.engine import defaults, isolation, security, spec
-
         if os.geteuid() != 0:
             raise Unsupported(
                 "containers need root, or user namespaces for ordinary users: try sudo "
