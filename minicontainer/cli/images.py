@@ -26,7 +26,12 @@ HEADERS = {
     "CreatedSince": "CREATED",
     "CreatedAt": "CREATED AT",
     "Size": "SIZE",
+    "Containers": "CONTAINERS",
+    "VirtualSize": "SIZE",
+    "SharedSize": "SHARED SIZE",
+    "UniqueSize": "UNIQUE SIZE",
 }
+UNKNOWN = ("Containers", "SharedSize", "UniqueSize")  # `system df` counts them
 DEFAULT = ("Repository", "Tag", "ID", "CreatedSince", "Size")
 
 
@@ -67,8 +72,12 @@ def _rows(image: Image, whole: bool) -> list[dict[str, Any]]:
             "Digest": image.manifest_digest,
             "ID": image.id if whole else short_id(image.id),
             "CreatedSince": f"{ago(time.time() - created)} ago" if created else "N/A",
-            "CreatedAt": image.created,
+            "CreatedAt": time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(created))
+            if created
+            else "N/A",
             "Size": human_size(image.size),
+            "VirtualSize": human_size(image.size),
+            **dict.fromkeys(UNKNOWN, "N/A"),
         }
         for repository, _, tag in names
     ]

@@ -85,8 +85,8 @@ def command(
     for row in rows:
         if flags["size"]:
             row["Size"] = row["Size"]()
-        elif form == "json":
-            row["Size"] = "0B"  # as Docker, where nobody asked for it
+        elif form is not None and ".Size" not in form:
+            row["Size"] = "0B"  # as Docker in its JSON, where nobody asked for it
     click.echo(listing(rows, HEADERS, columns, form), nl=False)
 
 

@@ -3,7 +3,7 @@
 =====================  ==========================================================================
 no format, ``table``   the default columns under headers in capitals
 ``table {{...}}``      the same for columns of one's own, separated by ``\\t``
-``json``               one JSON object a line, its keys sorted
+``json``               one JSON object a line, its keys sorted, as ``{{json .}}``
 ``{{...}}``            one line for each row
 =====================  ==========================================================================
 
@@ -68,10 +68,9 @@ def listing(rows: Sequence[Row], headers: Row, default: Sequence[str], form: str
         return tabulate([[headers[name] for name in default], *([row[n] for n in default] for row in rows)])
     assert form is not None
     from minicontainer.cli.template import Template
-    from minicontainer.cli.template.functions import to_json
 
-    if form == "json":
-        return "".join(f"{to_json(dict(sorted(row.items())))}\n" for row in rows)
+    rows = [dict(sorted(row.items())) for row in rows]
+    form = "{{json .}}" if form == "json" else form
     wanted = form.removeprefix("table ")
     template = Template(wanted.replace("\\t", "\t").replace("\\n", "\n"))
     if wanted is form:
