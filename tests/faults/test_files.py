@@ -77,7 +77,7 @@ def every_call(host: Host, operation: str, kind: str, image: str) -> None:
         copy.write(_member("second"))
     for words in [QUIET, *before, *again, command, *undo]:
         host.good(*words)
-    start, images = host.steady(), host.images()
+    start, images, kept = host.steady(), host.images(), set(host.containers())
     for words in again:
         host.good(*words)
     found = calls(host, command)
@@ -101,7 +101,8 @@ def every_call(host: Host, operation: str, kind: str, image: str) -> None:
             trouble.append(f"{about}: the second time: {second.err.strip()}")
         for words in undo:
             host.run(*words)
-        host.containers()
+        for container in set(host.containers()) - kept:  # created, and its `run` was killed then, say
+            host.run("rm", "-f", container)
         host.forget_images(images)
         left = settled(host, start)
         if left:  # the next run sweeps
