@@ -15,7 +15,7 @@ import msgspec
 from minicontainer import errors
 from minicontainer.engine import events
 from minicontainer.engine.engine import Engine, Found
-from minicontainer.errors import NotFound
+from minicontainer.errors import Conflict, NotFound
 from minicontainer.linux import door, process
 from minicontainer.linux.door import because
 from minicontainer.oci.image import ContainerConfig
@@ -131,7 +131,7 @@ def commit(
         if not pause or not found.running or found.paused:  # one that is paused stays so
             return _commit(engine, found, reference, author, message, instructions)
         with ExitStack() as stack:
-            with suppress(FileNotFoundError, ProcessLookupError):  # it ends just now: nothing to freeze
+            with suppress(FileNotFoundError, ProcessLookupError, Conflict):  # it ends just now
                 stack.enter_context(Frozen(engine.runtime(found)))
                 events.of_container(engine.folders, found.container, "pause")
                 stack.callback(events.of_container, engine.folders, found.container, "unpause")

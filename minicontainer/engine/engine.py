@@ -397,7 +397,10 @@ class Engine:
         """libcontainer's side of a running container.  Raises Conflict if it does not run."""
         if not found.running:
             raise Conflict(f"container {found.container.id} is not running")
-        return Runtime.load(found.container.id, self.folders.runtime)
+        try:
+            return Runtime.load(found.container.id, self.folders.runtime)
+        except NotFound:  # it has ended just now
+            raise Conflict(f"container {found.container.id} is not running") from None
 
     def signal(self, container_id: str, number: int) -> None:
         """Pass a signal on to a program that may have ended just now."""

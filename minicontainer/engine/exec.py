@@ -41,7 +41,11 @@ class Options(msgspec.Struct):
 
 def configure(engine: Engine, found: Found, options: Options) -> Process:
     """The process as the specification describes it.  Raises NotFound for an unknown user."""
-    document = load_spec(files.read(f"{engine.folders.container(found.container.id)}/config.json"))
+    try:
+        text = files.read(f"{engine.folders.container(found.container.id)}/config.json")
+    except FileNotFoundError:  # it has ended, and --rm removed it
+        raise Conflict(f"container {found.container.id} is not running") from None
+    document = load_spec(text)
     assert document.process is not None
     own = document.process
     # A magic link: the container's root as its init sees it, whatever its image has in /proc.

@@ -47,7 +47,10 @@ def pause(engine: Engine, text: str) -> None:
         if found.paused:
             raise Conflict(f"Container {container_id} is already paused")
         because("pause: its processes stay as they are, and use no processor")
-        engine.runtime(found).pause()
+        try:
+            engine.runtime(found).pause()
+        except (Conflict, FileNotFoundError):  # it has ended just now
+            raise Conflict(f"Container {container_id} is not running") from None
         events.of_container(engine.folders, found.container, "pause")
 
 
@@ -65,6 +68,9 @@ def let_go(engine: Engine, container_id: str) -> bool:
         if not found.paused:
             return False
         because("its processes go on where they were")
-        engine.runtime(found).resume()
+        try:
+            engine.runtime(found).resume()
+        except (Conflict, FileNotFoundError):  # it has ended just now
+            return False
         events.of_container(engine.folders, found.container, "unpause")
         return True

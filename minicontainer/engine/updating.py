@@ -43,6 +43,8 @@ def update(engine: Engine, text: str, changes: dict[str, Any]) -> None:
             manager.check(resources)
             if found.running:
                 engine.runtime(found).update(resources)
+        except FileNotFoundError:
+            raise Conflict(f"Cannot update container {container_id}: it has ended just now") from None
         except MinicontainerError as error:
             raise type(error)(f"Cannot update container {container_id}: {error}") from None
         container.host = host

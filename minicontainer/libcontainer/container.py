@@ -221,7 +221,12 @@ class Container:
         """Give it other limits.  Raises Unsupported, InvalidConfig, Conflict (it has stopped), OSError."""
         states.require(self.record.id, "update", self.status())
         self.cgroup.check(resources)
-        self.cgroup.apply(resources)
+        try:
+            self.cgroup.apply(resources)
+        finally:
+            if self.status() == "stopped" and not self.cgroup.pids():
+                # It ended meanwhile: a group that was made just now came too late to be removed.
+                self.cgroup.delete()
 
     def delete(self, *, force: bool = False) -> None:
         """Remove what is left of a stopped container; ``force`` kills a running one first."""
