@@ -36,9 +36,15 @@ def command(
     pause: bool,
 ) -> None:
     """Print the new image's id."""
+    import contextlib
+
+    from minicontainer.cli.progress import Progress
     from minicontainer.engine.commit import commit
 
-    with Explained(explain, whole=True):
+    told = Explained(explain, whole=True)
+    with told, contextlib.ExitStack() as stack:
+        # The story has standard error to itself.
+        bar = stack.enter_context(Progress(f"committing {container}")) if told.mode is None else None
         image = commit(
             engine_of(ctx),
             container,
@@ -47,5 +53,6 @@ def command(
             message=message,
             instructions=list(changes),
             pause=pause,
+            progress=bar,
         )
     click.echo(image.id)

@@ -22,6 +22,7 @@ from minicontainer.oci.image import ContainerConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from minicontainer.engine.records import Container
@@ -116,8 +117,9 @@ def commit(
     message: str = "",
     instructions: list[str] | None = None,
     pause: bool = True,
+    progress: Callable[[int], None] | None = None,
 ) -> Image:
-    """A new image of the container that ``text`` names.
+    """A new image of the container that ``text`` names; ``progress`` is told each amount written.
 
     Raises NotFound, UsageError for a wrong instruction or reference, MinicontainerError for a full
     disk; nothing is left then.
@@ -129,13 +131,13 @@ def commit(
         except NotFound:
             raise NotFound(f"No such container: {text}") from None
         if not pause or not found.running or found.paused:  # one that is paused stays so
-            return _commit(engine, found, reference, author, message, instructions)
+            return _commit(engine, found, reference, author, message, instructions, progress)
         with ExitStack() as stack:
             with suppress(FileNotFoundError, ProcessLookupError, Conflict):  # it ends just now
                 stack.enter_context(Frozen(engine.runtime(found)))
                 events.of_container(engine.folders, found.container, "pause")
                 stack.callback(events.of_container, engine.folders, found.container, "unpause")
-            return _commit(engine, found, reference, author, message, instructions)
+            return _commit(engine, found, reference, author, message, instructions, progress)
 
 
 def _commit(
@@ -145,6 +147,7 @@ def _commit(
     author: str,
     message: str,
     instructions: list[str] | None,
+    progress: Callable[[int], None] | None,
 ) -> Image:
     container = found.container
     try:
@@ -179,6 +182,7 @@ def _commit(
             shell=base.shell,
         ),
         created_by=" ".join([*(config.entrypoint or []), *config.cmd]),
+        progress=progress,
     )
     _tell_journal(engine, container, image, reference, message)
     return image

@@ -19,7 +19,7 @@ from minicontainer.util.files import sync_folder, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 _BUFFER = 1 << 16
@@ -100,9 +100,13 @@ class _Follower:
 
 
 class BlobWriter:
-    """One new blob, inside ``with``; gone at its end unless `install` was called."""
+    """One new blob, inside ``with``; gone at its end unless `install` was called.
 
-    def __init__(self, folder: str) -> None:
+    ``progress`` is told of each amount of bytes that is written.
+    """
+
+    def __init__(self, folder: str, progress: Callable[[int], None] | None = None) -> None:
+        self._progress = progress
         self._folder = folder
         os.makedirs(folder, mode=0o700, exist_ok=True)
         self._path, self._fd = temporary.new_file(folder)
@@ -144,6 +148,8 @@ class BlobWriter:
         self.size += size
         if self._follower is not None:
             self._follower.reach(self.size)
+        if self._progress is not None:
+            self._progress(size)
 
     def copy(self, fd: int, start: int, length: int) -> None:
         """Append a range of another file, inside the kernel; zeros for what it lacks by now."""

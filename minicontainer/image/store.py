@@ -223,11 +223,13 @@ class ImageStore:
         instructions: list[str] | None = None,
         config: oci.ContainerConfig | None = None,
         created_by: str = "",
+        progress: Callable[[int], None] | None = None,
     ) -> Image:
         """A new image: ``parent`` and a layer of a container's ``changes`` (`Driver.changes`).
 
         ``config`` is the container's, the parent's if None; ``instructions`` change it;
-        ``created_by`` is the container's command.  No changes make no layer.
+        ``created_by`` is the container's command; ``progress`` is told each amount of bytes written.
+        No changes make no layer.
         """
         from minicontainer.image import instructions as dockerfile
         from minicontainer.image.blobs import BlobWriter
@@ -237,7 +239,7 @@ class ImageStore:
         base = config or (parent.config if parent is not None else oci.ContainerConfig())
         config = dockerfile.apply(base, instructions or [])
         self.sweep()
-        with self._room(), BlobWriter(self.layout.blobs) as blob:
+        with self._room(), BlobWriter(self.layout.blobs, progress) as blob:
             count, size = write_layer(changes, blob)
             diff_id = blob.finish()
             layers = list(parent.manifest.layers) if parent is not None else []

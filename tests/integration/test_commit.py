@@ -145,3 +145,12 @@ def test_refused(mc: Runner, arguments: list[str], said: str) -> None:
     assert (result.code, result.err.count("\n")) == (1, 1), result
     assert said in result.err
     assert mc.ok("images", "-q") == before
+
+
+def test_a_commit_shows_itself_on_a_terminal_only(mc: Runner) -> None:
+    mc.ok("create", "--name", "one", "--network", "none", "busybox", "true")
+    with mc.terminal("commit", "one") as terminal:
+        terminal.expect("committing one")
+        terminal.expect("sha256:")
+        assert terminal.wait() == 0
+    assert mc("commit", "one").err == ""
