@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.needs("network namespace", "pid namespace", "uts namespace", "cgroup namespace")
 
-CASES = 5
+CASES = 3
 BOX = "box"
 SPEAK = ["sh", "-c", "echo said; exec sleep 1000"]
 QUIET = ["--network", "none", "busybox"]
