@@ -14,7 +14,6 @@ compared as it is.
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 import re
@@ -26,6 +25,7 @@ import traceback
 import pytest
 
 from minicontainer.linux import mount, namespaces, netdevice, process
+from tests.faults import looks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ NEW = (
     | process.CLONE_NEWUTS
     | process.CLONE_NEWIPC
 )
-OWN_PLACES = ("/proc", "/sys", "/dev", STATE)
-_inherited: set[str] = set()  # ids of mounts
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -122,14 +120,14 @@ class Host:
         """All that a command could leave behind."""
         _reap()
         return {
-            "mounts": self._named(_mounts()),
+            "mounts": self._named(looks.mounts()),
             "cgroups": self._groups(),
             "links": sorted(os.listdir("/sys/class/net")),
-            "rules": _rules(),
-            "ip_forward": [_read("/proc/sys/net/ipv4/ip_forward")],
-            "processes": _processes(),
-            "files": self._named([*_files(ROOT), *_files(RUN)]),
-            "states": self._named(_states()),
+            "rules": looks.rules(),
+            "ip_forward": [looks.read("/proc/sys/net/ipv4/ip_forward")],
+            "processes": looks.processes(),
+            "files": self._named([*looks.files(ROOT), *looks.files(RUN)]),
+            "states": self._named(looks.states(f"{ROOT}/containers")),
         }
 
     def remember(self, container_id: str, name: str) -> None:
@@ -150,7 +148,9 @@ class Host:
         """The blobs of images whose content has another digest than their name."""
         folder = f"{ROOT}/images/blobs/sha256"
         return [
-            name for name in os.listdir(folder) if len(name) == 64 and _sha256(f"{folder}/{name}") != name
+            name
+            for name in os.listdir(folder)
+            if len(name) == 64 and looks.sha256(f"{folder}/{name}") != name
         ]
 
     def steady(self) -> Facts:
@@ -167,8 +167,8 @@ class Host:
         found = []
         for folder in self.hierarchies:
             for path, _, files in os.walk(folder):
-                state = _read(f"{path}/freezer.state") if "freezer.state" in files else ""
-                state += _read(f"{path}/cgroup.freeze") if "cgroup.freeze" in files else ""
+                state = looks.read(f"{path}/freezer.state") if "freezer.state" in files else ""
+                state += looks.read(f"{path}/cgroup.freeze") if "cgroup.freeze" in files else ""
                 found.append(f"{path} {state}")
         return self._named(sorted(found))
 
@@ -239,7 +239,7 @@ def _in_child(work: Callable[[Host], None]) -> str:
         os.mkdir(group)
         for file in ("cpuset.cpus", "cpuset.mems"):
             if os.path.exists(f"{folder}/cpuset.sched_load_balance"):  # v1: empty, and takes no process
-                _write(f"{group}/{file}", _read(f"{folder}/{file}"))
+                _write(f"{group}/{file}", looks.read(f"{folder}/{file}"))
     try:
         middle = os.fork()
         if middle == 0:
@@ -289,7 +289,7 @@ def _furnish() -> list[str]:
     """Mounts and folders of the new host; the mount points of its cgroup hierarchies."""
     mount.mount(None, "/", None, mount.MS_REC | mount.MS_PRIVATE)
     hierarchies = _cgroup_mounts()
-    _inherited.update(line.split()[0] for line in _read("/proc/self/mountinfo").splitlines())
+    looks.inherited.update(line.split()[0] for line in looks.read("/proc/self/mountinfo").splitlines())
     mount.mount("proc", "/proc", "proc")
     mount.mount("sysfs", "/sys", "sysfs")
     if list(hierarchies) == ["/sys/fs/cgroup"]:
@@ -311,7 +311,7 @@ def _furnish() -> list[str]:
 def _cgroup_mounts() -> dict[str, tuple[str, str | None]]:
     """(file system type, options) of every writable hierarchy, by mount point."""
     found: dict[str, tuple[str, str | None]] = {}
-    for line in _read("/proc/self/mountinfo").splitlines():
+    for line in looks.read("/proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")
         folder, (fstype, _, options) = before.split()[4], after.split()[:3]
         names = set(options.split(",")) - {"rw", "ro", "xattr", "nsdelegate", "memory_recursiveprot"}
@@ -352,76 +352,6 @@ def _reap() -> None:
                 return
         except ChildProcessError:
             return
-
-
-def _mounts() -> list[str]:
-    """Mount points and types; not those of the host outside, which come and go with its own programs."""
-    lines = [line.split(" - ") for line in _read("/proc/self/mountinfo").splitlines()]
-    found = [(before.split(), after.split()[0]) for before, after in lines]
-    return [
-        f"{fields[4]} {kind}"
-        for fields, kind in found
-        if fields[0] not in _inherited or fields[4].startswith(OWN_PLACES)
-    ]
-
-
-def _rules() -> list[str]:
-    try:
-        ran = subprocess.run(
-            ["nft", "--stateless", "list", "ruleset"], capture_output=True, text=True, check=True,
-            env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin"},
-        )  # fmt: skip
-    except FileNotFoundError:  # then there can be none of ours
-        return []
-    return ran.stdout.splitlines()
-
-
-def _processes() -> list[str]:
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            try:
-                found.append(_read(f"/proc/{name}/cmdline").replace("\0", " ").strip())
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-    return sorted(filter(None, found))  # one that has just ended has no command line any more
-
-
-def _files(folder: str) -> list[str]:
-    """Paths below ``folder``; unpacked layers and writable ones only by their names."""
-    found = []
-    for path, folders, files in os.walk(folder):
-        if ".seccomp" in folders:
-            folders.remove(".seccomp")  # compiled profiles, kept for the next start
-        if path == RUN and "events" in folders:
-            folders.remove("events")  # a journal, which begins a new file now and then
-        found += [f"{path}/{name}" for name in [*folders, *files]]
-        if os.path.basename(os.path.dirname(path)) in ("layers", "upper", "work"):
-            folders[:] = []
-    return sorted(found)
-
-
-def _states() -> list[str]:
-    """What is recorded of each container, and whether its monitor lives; to be told in a line each."""
-    found = []
-    for container_id in os.listdir(f"{ROOT}/containers"):
-        try:
-            status = json.loads(_read(f"{ROOT}/containers/{container_id}/status.json"))
-        except FileNotFoundError:
-            continue  # .names, or half-made: its files tell
-        monitor = os.path.exists(f"/proc/{status.get('monitor', 0)}")
-        found.append(f"{container_id} {status.get('state', 'created')} {'monitored' if monitor else ''}")
-    return found
-
-
-def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read(path: str) -> str:
-    with open(path, errors="surrogateescape") as file:
-        return file.read().strip()
 
 
 def _write(path: str, text: str) -> None:
