@@ -34,8 +34,27 @@ from minicontainer.storage.tree import remove_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from minicontainer.image.source import Source
     from minicontainer.storage.contract import Layer
+
+    class Reader(Protocol):
+        """Who has the content of the member under way: a TarReader, or place.Content."""
+
+        def copy(self, member: Member, fd: int) -> None:
+            """Write it to the empty file ``fd``."""
+
+    class Marks(Protocol):
+        """What unpacking asks of a layer, but for its marks of deletion."""
+
+        @property
+        def xattr_escape(self) -> tuple[str, str] | None:
+            """See `Layer`."""
+
+        def placed(self, dirfd: int, name: bytes, path: bytes, *, folder: bool) -> None:
+            """See `Layer`."""
+
 
 WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
@@ -100,6 +119,7 @@ class Target:
 
     def __init__(self, layer: Layer) -> None:
         self.layer = layer
+        self.marks: Marks = layer
         self.root = os.open(layer.path, _PARENT)
         self.parent = b""
         self.dirfd = os.dup(self.root)
@@ -118,7 +138,7 @@ class Target:
             finally:
                 os.close(fd)
 
-    def place(self, member: Member, reader: TarReader) -> None:
+    def place(self, member: Member, reader: Reader) -> None:
         """Make one member."""
         path = clean(member.name, member)
         parent, _, name = path.rpartition(b"/")
@@ -130,7 +150,7 @@ class Target:
         else:
             self._enter(parent)
             self._make(name, path, member, reader)
-            self.layer.placed(self.dirfd, name, path, folder=member.kind == FOLDER)
+            self.marks.placed(self.dirfd, name, path, folder=member.kind == FOLDER)
 
     def _root(self, member: Member) -> None:
         if member.kind != FOLDER:
@@ -197,9 +217,9 @@ class Target:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
             os.unlink(name, dir_fd=fd)  # a whiteout of this layer
             os.mkdir(name, 0o755, dir_fd=fd)
-        self.layer.placed(fd, name, path, folder=True)
+        self.marks.placed(fd, name, path, folder=True)
 
-    def _make(self, name: bytes, path: bytes, member: Member, reader: TarReader) -> None:
+    def _make(self, name: bytes, path: bytes, member: Member, reader: Reader) -> None:
         try:
             self._make_new(name, member, reader)
         except FileExistsError:
@@ -227,7 +247,7 @@ class Target:
             inside = path + b"/"
             self.times = {p: t for p, t in self.times.items() if p != path and not p.startswith(inside)}
 
-    def _make_new(self, name: bytes, member: Member, reader: TarReader) -> None:
+    def _make_new(self, name: bytes, member: Member, reader: Reader) -> None:
         if member.kind == FILE:
             fd = os.open(name, _NEW_FILE, 0o600, dir_fd=self.dirfd)
             try:
@@ -307,7 +327,7 @@ class Target:
             os.close(fd)
 
     def _xattrs(self, path: bytes, member: Member) -> None:
-        escape = self.layer.xattr_escape
+        escape = self.marks.xattr_escape
         for name, value in member.xattrs.items():
             stored = name
             if escape is not None and name.startswith(escape[0]):
