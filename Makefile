@@ -89,7 +89,7 @@ test-faults: ready-test ## every step of every operation fails and dies, FAULT_J
 
 test-runtime-tools: ready-test ## the OCI validation programs, built in RUNTIME_TOOLS=CHECKOUT, where someone has them
 	@$(SUDO) env RUNTIME_TOOLS='$(RUNTIME_TOOLS)' RUNTIME='$(or $(RUNTIME),$(BIN)/minicontainer-runtime)' \
-	$(BIN)/python -B tests/conformance/runtime_tools
+	$(BIN)/python -B tests/conformance/runtime_tools.py
 
 bench: rootfs ready-bench ## ratios to runc, crun, bubblewrap, podman and docker, where installed
 	$(SUDO) .cache/bench-venv/bin/python -B -m bench

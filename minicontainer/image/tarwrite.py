@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         def hole(self, length: int) -> None:
             """Append zeros."""
 
+
 _BLOCK = 512
 _SMALL = 1 << 16  # read and written with its header; larger files are copied by the kernel
 _KINDS = {

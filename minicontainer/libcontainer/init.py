@@ -73,8 +73,8 @@ class Init:
         if spec.hooks is not None:
             from minicontainer.libcontainer import hooks  # noqa: F401 - later nothing can be imported
 
-            asked = spec.hooks
-            self.rootfs.hooked = bool(asked.prestart or asked.create_runtime or asked.create_container)
+            early = (spec.hooks.prestart, spec.hooks.create_runtime, spec.hooks.create_container)
+            self.rootfs.hooked = any(early)
         if self.reaps:
             from minicontainer.libcontainer import reaper  # noqa: F401
         if self.process.terminal:

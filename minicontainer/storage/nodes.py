@@ -39,7 +39,7 @@ def as_it_is(status: os.stat_result) -> tuple[int, int]:
 
 
 class Node:
-    """A file held by an O_PATH descriptor; ``path`` is its name in an archive, ``owner`` uid and gid there."""
+    """A file held by an O_PATH descriptor; ``path`` and ``owner`` (uid, gid) are those in an archive."""
 
     __slots__ = ("fd", "owner", "path", "status")
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The validation programs of the OpenContainers runtime-tools, where someone has them.
 
-    RUNTIME_TOOLS=CHECKOUT [RUNTIME=PROGRAM] tests/conformance/runtime_tools [NAME...]
+    RUNTIME_TOOLS=CHECKOUT [RUNTIME=PROGRAM] tests/conformance/runtime_tools.py [NAME...]
 
 CHECKOUT is a clone of github.com/opencontainers/runtime-tools in which ``make runtimetest
 validation-executables`` has been run (it needs Go).  RUNTIME is minicontainer-runtime unless given:
