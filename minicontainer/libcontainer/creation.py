@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from minicontainer.oci.runtime import IDMapping
 
 DEFAULT_PARENT = "/minicontainer"
-ID_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
 
 
 class Creation:
@@ -43,8 +42,7 @@ class Creation:
 
     def __init__(self, container_id: str, bundle: str, root: str, asked: Options | None = None) -> None:
         """Raises InvalidConfig for an id or a configuration that cannot be."""
-        if not container_id or not ID_ALPHABET.issuperset(container_id) or container_id in (".", ".."):
-            raise InvalidConfig(f"container id {container_id!r} is not made of letters, digits, _ + - and .")
+        states.check_id(container_id)
         self.bundle = os.path.abspath(bundle)
         spec = load_spec(files.read(os.path.join(self.bundle, "config.json")))
         validate.check(spec)
@@ -67,7 +65,8 @@ class Creation:
     def run(self) -> tuple[states.Record, int, Manager]:
         """The record, init's pidfd, the control group."""
         self._amend_process()
-        manager = cgroups.manager(self.cgroup_path, rootless=self.asked.rootless)
+        with field("linux.cgroupsPath"):
+            manager = cgroups.manager(self.cgroup_path, rootless=self.asked.rootless)
         with field("linux.resources"):
             manager.check(self.resources)
         if self.linux.seccomp is not None:
@@ -181,7 +180,8 @@ class Creation:
         try:
             if pid_namespace:
                 because("the process made next is born in that pid namespace")
-                namespaces.setns(pid_namespace[0], process.CLONE_NEWPID)
+                with field("linux.namespaces (pid)"):
+                    namespaces.setns(pid_namespace[0], process.CLONE_NEWPID)
             if new_time:
                 self._new_time_namespace()
             if guest:

@@ -133,8 +133,10 @@ class Init:
         if "user" in {n.type for n in self.linux.namespaces}:
             # Only now: the way to the bundle may be the caller's alone.
             because("the user that is root inside this user namespace")
-            credentials.setresgid(0)
-            credentials.setresuid(0)
+            with field("linux.gidMappings"):
+                credentials.setresgid(0)
+            with field("linux.uidMappings"):
+                credentials.setresuid(0)
         program.import_no_more()
         self.rootfs.fill()
         if self.rootfs.hooked and self.spec.hooks is not None:

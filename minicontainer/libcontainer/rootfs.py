@@ -98,7 +98,7 @@ class CgroupMount:
     """One hierarchy to show in /sys/fs/cgroup: its folder's name there, file system, options; the
     host's folder of the only group to show, or "" for all that the cgroup namespace lets see."""
 
-    __slots__ = ("fstype", "held", "name", "options", "source")
+    __slots__ = ("fstype", "held", "name", "options", "shown", "source")
 
     def __init__(self, name: str, fstype: str, options: str, source: str = "") -> None:
         self.name = name
@@ -106,6 +106,7 @@ class CgroupMount:
         self.options = options
         self.source = source
         self.held = -1
+        self.shown = ""  # where the container has it already
 
 
 class Rootfs:
@@ -131,6 +132,7 @@ class Rootfs:
         self.settings = _settings(linux)  # file below /proc by the name of a sysctl
         self.proc = -1
         self.null_attached = False
+        self.dev_readonly = False
         self.pivots = True
         self.hooked = False  # by hooks that want to see the host's tree
         self.host = -1
@@ -254,8 +256,8 @@ class Rootfs:
                     self.made[index] = mounting.make_detached(mount, options)
         if self.user_namespace:
             # mknod is refused in a user namespace, whatever the capabilities: the host's node is bound.
-            for index, node in enumerate(self.devices):
-                with field(f"linux.devices[{index}]"):
+            for node in self.devices:
+                with self._device_field(node):
                     because("a user namespace may not make device nodes: show the host's")
                     self.device_sources[node.path] = fd.open_tree(
                         fd.AT_FDCWD, node.path, fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC
@@ -298,9 +300,11 @@ class Rootfs:
         elif mount.type == "cgroup":
             self._mount_cgroups(target, options)
         elif options.flags & m.MS_REMOUNT:
+            self._leave_writable(target, options)
             mounting.remount(target, options)
         else:
             _make_folder(target)
+            self._leave_writable(target, options)
             if self.linux.mount_label:
                 options.data = mounts.labelled(options.data, self.linux.mount_label, mount.type)
             because(WHY.get(mount.type or "", f"a new file system at {target}"))
@@ -312,6 +316,12 @@ class Rootfs:
                 mounting.mount_on(target, mount.source or mount.type, mount.type, options.flags, options.data)
             for bits in options.propagation:
                 mounting.mount_on(target, None, None, bits)
+
+    def _leave_writable(self, target: str, options: Options) -> None:
+        """A read-only /dev must first get its nodes; `protect` makes it so."""
+        if target == "/dev" and options.flags & m.MS_RDONLY:
+            options.flags &= ~m.MS_RDONLY
+            self.dev_readonly = True
 
     def _bind(self, source: int, target: str, options: Options) -> None:
         """Attach the tree held by ``source`` at ``target``, a folder or a file like the source."""
@@ -350,7 +360,12 @@ class Rootfs:
             folder = f"{target}/{hierarchy.name}"
             file.mkdir(folder)
             because(WHY["cgroup2"])
-            if hierarchy.held >= 0:
+            if hierarchy.shown:
+                because("what one cgroup mount shows, another shows as well")
+                held = fd.open_tree(fd.AT_FDCWD, hierarchy.shown, COPY)
+                mounting.attach(held, openat2.reach(folder))
+            elif hierarchy.held >= 0:
+                hierarchy.shown = folder
                 attributes, _ = mounts.attributes(options.flags, 0)
                 fd.mount_setattr(hierarchy.held, "", fd.AT_EMPTY_PATH, attributes, 0, m.MS_PRIVATE)
                 mounting.attach(hierarchy.held, openat2.reach(folder))
@@ -365,8 +380,8 @@ class Rootfs:
             return
         because("the modes of device nodes are as they are written")
         usual = credentials.umask(0)
-        for index, node in enumerate(self.devices):
-            with field(f"linux.devices[{index}] ({node.path})"):
+        for node in self.devices:
+            with self._device_field(node):
                 self._make_device(node)
         credentials.umask(usual)
         for path, link in DEVICE_LINKS:
@@ -375,8 +390,24 @@ class Rootfs:
         if os.path.lexists("/dev/pts/ptmx") and not os.path.lexists("/dev/ptmx"):
             file.symlink("pts/ptmx", "/dev/ptmx")
 
+    def _device_field(self, node: Device) -> field:
+        given = self.linux.devices
+        return field(f"linux.devices[{given.index(node)}] ({node.path})" if node in given else node.path)
+
+    def _is_there(self, node: Device, path: str) -> bool:
+        """Whether config.json's own mounts have put something there, or it is that very node."""
+        if not os.path.lexists(path):
+            return False
+        if any(_inside(mount.destination) == path for mount in self.spec.mounts):
+            return True
+        found = os.lstat(path)
+        kind = device.TYPES.get(node.type)
+        return stat.S_IFMT(found.st_mode) == kind and found.st_rdev == os.makedev(node.major, node.minor)
+
     def _make_device(self, node: Device) -> None:
         path = _inside(node.path)
+        if self._is_there(node, path):
+            return
         if node.path in self.device_sources:
             self._bind(self.device_sources.pop(node.path), path, Options([]))
             return
@@ -400,6 +431,9 @@ class Rootfs:
         if (self.linux.rootfs_propagation or "").endswith(("shared", "unbindable")):
             because("what a container started inside this one may see of its mounts")
             m.mount(None, "/", None, mounts.PROPAGATION[self.linux.rootfs_propagation or ""])
+        if self.dev_readonly:
+            because("no node is made or removed from now on")
+            fd.mount_setattr(fd.AT_FDCWD, "/dev", 0, fd.MOUNT_ATTR_RDONLY)
         if self.readonly:
             because("the program may not change its image")
             # Not by a remount, which would take away what else the mount is: nosuid, nodev, ...

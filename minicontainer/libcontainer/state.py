@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SECCOMP = "seccomp"
 START_SOCKET = "start.sock"
+ID_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
 
 # operation -> the states in which it is allowed (runtime.md, Operations)
 ALLOWED = {
@@ -108,8 +109,18 @@ def save(folder: str, record: Record) -> None:
     files.write_atomic(f"{folder}/state.json", document.dump(record), sync=False)
 
 
+def check_id(container_id: str) -> None:
+    """Raises InvalidConfig for an id that runc would not take, or that could be a file of ours."""
+    if container_id.startswith("."):
+        raise InvalidConfig(f"container id {container_id!r} begins with a dot")
+    if not container_id or not ID_ALPHABET.issuperset(container_id):
+        raise InvalidConfig(f"container id {container_id!r} is not made of letters, digits, _ + - and .")
+
+
 def load(root: str, container_id: str) -> Record:
-    """The record of a container.  Raises NotFound, or CorruptData for a file cut short."""
+    """The record of a container.  Raises NotFound, CorruptData for a file cut short, InvalidConfig for
+    what can be no id."""
+    check_id(container_id)
     path = os.path.join(root, container_id, "state.json")
     try:
         data = files.read(path)

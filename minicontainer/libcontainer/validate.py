@@ -7,6 +7,8 @@ that contradict each other, and what this runtime does not do.
 
 from __future__ import annotations
 
+import os
+
 from minicontainer.errors import InvalidConfig, Unsupported
 from minicontainer.linux import namespaces
 from minicontainer.oci.runtime import FIRST_VERSION, LAST_VERSION
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from minicontainer.oci.runtime import Linux, Process, Spec, User
 
 NO_ID = 2**32 - 1
+MOST_GROUPS = 65536  # NGROUPS_MAX (setgroups(2))
 LONGEST_INTERFACE = 15  # IFNAMSIZ without its zero
 
 
@@ -24,12 +27,25 @@ def check(spec: Spec) -> None:
     check_version(spec.oci_version)
     if spec.process is None:
         raise InvalidConfig("config.json: process is missing")
-    if spec.root is None or not spec.root.path:
+    if spec.root is None:
         raise InvalidConfig("config.json: root is missing")
+    _check_places(spec, spec.root.path)
     check_process(spec.process, spec.linux.mount_label if spec.linux else None)
     if spec.linux is not None:
         _check_namespaces(spec.linux)
         _check_linux(spec.linux)
+
+
+def _check_places(spec: Spec, root: str) -> None:
+    if not root:
+        raise InvalidConfig("config.json: root.path is empty")
+    own_mounts = any(n.type == "mount" and not n.path for n in (spec.linux.namespaces if spec.linux else []))
+    if own_mounts and os.path.normpath(root) == "/":
+        raise InvalidConfig("config.json: root.path: / is the host's own root, which cannot be a container's")
+    for index, mount in enumerate(spec.mounts):
+        if os.path.normpath("/" + mount.destination) in ("/", "//"):
+            place = f"config.json: mounts[{index}].destination"
+            raise InvalidConfig(f"{place}: {mount.destination!r} is the root itself, which root.path names")
 
 
 def check_version(version: str) -> None:
@@ -67,6 +83,11 @@ def check_process(process: Process, mount_label: str | None = None) -> None:
 
 def _check_user(user: User) -> None:
     """Of setresuid(2), 2**32 - 1 asks for no change: the program would be root."""
+    if len(user.additional_gids) > MOST_GROUPS:
+        raise InvalidConfig(
+            f"config.json: process.user.additionalGids: {len(user.additional_gids)} groups, and the kernel"
+            f" takes {MOST_GROUPS}"
+        )
     given = [("uid", user.uid), ("gid", user.gid)]
     given += [(f"additionalGids[{index}]", gid) for index, gid in enumerate(user.additional_gids)]
     for name, number in given:

@@ -217,7 +217,7 @@ def _dict_reader(read: Reader) -> Reader:
         key = ""
         try:
             for key, item in value.items():
-                found[key] = read(item)
+                found[_read_string(key)] = read(item)
         except Mismatch as wrong:
             wrong.path = f".{key}{wrong.path}"
             raise
@@ -240,6 +240,9 @@ def _integer_reader(least: int, most: int) -> Reader:
 def _read_string(value: object) -> str:
     if not isinstance(value, str):
         raise Mismatch(f"expected a string, found {_shown(value)}")
+    if "\0" in value:
+        # To the kernel it would be the end of the text.
+        raise Mismatch(f"{_shown(value)} has a null byte")
     return value
 
 

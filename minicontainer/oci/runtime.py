@@ -120,8 +120,8 @@ class Device(Document):
 
     type: str
     path: str
-    major: int = 0
-    minor: int = 0
+    major: Uint32 = 0
+    minor: Uint32 = 0
     file_mode: Uint32 | None = None
     uid: Uint32 | None = None
     gid: Uint32 | None = None

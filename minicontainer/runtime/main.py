@@ -184,7 +184,8 @@ def _told(error: Exception) -> str:
     else:
         text = f"internal error: {type(error).__name__}: {error} ({DEBUG}=1 shows where)"
     context = getattr(error, "context", "")
-    return f"config.json: {context}: {text}" if context and context not in text else text
+    told = not context or text.startswith(("config.json: ", context))
+    return text if told else f"config.json: {context}: {text}"
 
 
 def _version() -> int:
