@@ -19,6 +19,7 @@ from minicontainer.libcontainer import state as states
 from minicontainer.libcontainer import sync, validate
 from minicontainer.libcontainer.init import Init
 from minicontainer.libcontainer.options import Options
+from minicontainer.libcontainer.process import not_granted
 from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES, CgroupMount, borrow, field, give_back
 from minicontainer.linux import control, door, namespaces, pidfd, process, signals
 from minicontainer.linux.door import because
@@ -90,6 +91,9 @@ class Creation:
         assert config is not None
         if self.asked.console_expected and not config.terminal:
             raise InvalidConfig("config.json: process.terminal is not set: there is no terminal to send")
+        everything = any(n.type == "user" for n in self.linux.namespaces)
+        if self.asked.warn and (names := not_granted(config.capabilities, everything=everything)):
+            self.asked.warn(f"config.json: process.capabilities: not granted: {', '.join(names)}")
         if self.asked.listen_fds:
             config.env = [*config.env, f"LISTEN_FDS={self.asked.listen_fds}", "LISTEN_PID=1"]
 

@@ -20,6 +20,7 @@ class Options:
     ``listen_fds``            the first of them are listening sockets (sd_listen_fds(3))
     ``new_keyring``           a session keyring of the container's own
     ``pivots``                False: the host's root is the initramfs and cannot be moved, only covered
+    ``warn``                  is told, in a line, what is asked for and cannot be had
     ``rootless``              do without a control group where none may be made, as long as no limit
                               asks for one; None: if the caller is not the host's root
     ========================  =====================================================================
@@ -27,7 +28,7 @@ class Options:
 
     __slots__ = (
         "console_expected", "die_with_parent", "listen_fds", "new_keyring", "on_console", "pivots",
-        "prepare", "preserve_fds", "rootless", "stdio",
+        "prepare", "preserve_fds", "rootless", "stdio", "warn",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +44,7 @@ class Options:
         new_keyring: bool = True,
         pivots: bool = True,
         rootless: bool | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         self.stdio = stdio
         self.on_console = on_console
@@ -54,3 +56,4 @@ class Options:
         self.new_keyring = new_keyring
         self.pivots = pivots
         self.rootless = rootless
+        self.warn = warn

@@ -152,10 +152,20 @@ def _cut_bounding(held: Capabilities, now: dict[str, int]) -> None:
 
 
 def _mask(names: list[str]) -> int:
-    try:
-        return capabilities.mask(names)
-    except KeyError as error:
-        raise InvalidConfig(f"unknown capability {error}") from None
+    # What this kernel has no number for cannot be had either; `not_granted` tells of both.
+    return capabilities.mask([name for name in names if name in capabilities.NUMBERS])
+
+
+def not_granted(held: Capabilities | None, *, everything: bool) -> list[str]:
+    """The capabilities in ``held`` that the process will not have (config.md, Process: a warning, and no
+    failure).  ``everything``: it is in a user namespace of its own, where all can be had."""
+    if held is None:
+        return []
+    asked = dict.fromkeys([*held.bounding, *held.permitted, *held.effective, *held.inheritable])
+    have = -1 if everything else capabilities.current()["permitted"]
+    return [
+        name for name in asked if name not in capabilities.NUMBERS or not have & capabilities.mask([name])
+    ]
 
 
 def _become(config: Process, *, keep: bool) -> None:
@@ -196,7 +206,7 @@ def _enter(cwd: str) -> None:
 
 def _hold(held: Capabilities, now: dict[str, int], lender: Confinement | None) -> None:
     with field("process.capabilities"):
-        # What our own process lacks cannot be had; runc drops it silently as well.
+        # What our own process lacks cannot be had.
         permitted = _mask(held.permitted) & now["permitted"]
         effective = _mask(held.effective) & permitted
         inheritable = _mask(held.inheritable) & (permitted | now["inheritable"])

@@ -56,6 +56,7 @@ def make(context: Context, *, detached: bool, on_console: Callable[[int], None] 
         listen_fds=listening(),
         new_keyring=not flags["no_new_keyring"],
         pivots=not flags["no_pivot"],
+        warn=lambda text: context.log.write("warning", text),
         rootless={"true": True, "false": False}.get(context.options["rootless"]),
     )
     container = Container.create(context.container_id(), flags["bundle"] or os.getcwd(), context.root, asked)

@@ -49,6 +49,7 @@ def main(context: Context) -> int:
         raise UsageError('"exec" requires a container id and a command, or --process')
     container = Container.load(context.words[0], context.root)
     config = _process(container, flags, context.words[1:])
+    _warn(context, container, config)
     if flags["detach"] and config.terminal and not flags["console_socket"]:
         raise UsageError("cannot allocate tty if the process is detached without --console-socket")
     if flags["console_socket"] and not (flags["detach"] and config.terminal):
@@ -85,6 +86,17 @@ def _console(path: str) -> Socket | None:
     from minicontainer.runtime import console
 
     return console.connect(path)
+
+
+def _warn(context: Context, container: Container, config: Process) -> None:
+    from minicontainer.libcontainer.process import not_granted
+
+    pid = container.record.pid
+    everything = os.path.exists(f"/proc/{pid}") and not os.path.samefile(
+        f"/proc/{pid}/ns/user", "/proc/self/ns/user"
+    )
+    if names := not_granted(config.capabilities, everything=everything):
+        context.log.write("warning", f"process.capabilities: not granted: {', '.join(names)}")
 
 
 def _process(container: Container, flags: dict[str, Any], words: list[str]) -> Process:

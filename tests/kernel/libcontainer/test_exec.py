@@ -137,7 +137,6 @@ def test_a_program_that_cannot_be(
             InvalidConfig,
             "process.rlimits[0] (RLIMIT_X)",
         ),
-        ({"capabilities": {"bounding": ["CAP_X"]}}, InvalidConfig, "process.capabilities.bounding"),
     ],
 )
 def test_errors_come_back_with_their_field(

@@ -103,11 +103,29 @@ def test_a_lost_capability_is_lost(containers: Containers, bundle: Bundle) -> No
 
 
 @pytest.mark.parametrize("name", ["bounding", "effective", "permitted", "inheritable", "ambient"])
-def test_an_unknown_capability_is_refused_by_name(containers: Containers, bundle: Bundle, name: str) -> None:
-    bundle.change({f"process.capabilities.{name}": ["CAP_NONSENSE"]})
-    with pytest.raises(InvalidConfig, match="unknown capability 'CAP_NONSENSE'") as caught:
-        containers.create(bundle)
-    assert caught.value.context.startswith("process.capabilities")  # type: ignore[attr-defined]
+def test_an_unknown_capability_is_told_and_left_out(
+    containers: Containers, bundle: Bundle, name: str
+) -> None:
+    told: list[str] = []
+    usual = containers.sleeping(bundle)
+    bundle.change({f"process.capabilities.{name}+": ["CAP_NONSENSE"]})
+    container = containers.sleeping(bundle, warn=told.append)
+    asked = name != "ambient"  # which can hold nothing that the inheritable set does not
+    assert told == ["config.json: process.capabilities: not granted: CAP_NONSENSE"] * asked
+    for field in ("CapBnd", "CapEff", "CapPrm", "CapInh", "CapAmb"):
+        assert status(field, container.record.pid) == status(field, usual.record.pid)
+
+
+def test_a_capability_that_we_lack_is_told(containers: Containers, bundle: Bundle) -> None:
+    ours = int(status("CapPrm"), 16)
+    missing = [name for number, name in enumerate(capabilities.NAMES) if not ours >> number & 1]
+    if not missing:
+        pytest.skip("this process has every capability")
+    told: list[str] = []
+    bundle.change({"process.capabilities.permitted+": missing[:1]})
+    pid = containers.sleeping(bundle, warn=told.append).record.pid
+    assert told == [f"config.json: process.capabilities: not granted: {missing[0]}"]
+    assert not int(status("CapPrm", pid), 16) & capabilities.mask(missing[:1])
 
 
 @pytest.mark.parametrize("wanted", [True, False])
