@@ -137,6 +137,7 @@ def _paths(folder: str) -> list[str]:
         for name in (*folders, *names)
         if not name.startswith("lock-")  # one of the 16 that the layers share
         and ".seccomp" not in (name, os.path.basename(where))  # compiled profiles, kept for the next
+        and os.path.basename(where) != "events"  # a journal, which begins a new file now and then
     ]
 
 

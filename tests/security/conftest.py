@@ -1,5 +1,6 @@
 """A bundle, containers of it, and a folder of the host that no container was given.
 
+dumpable             what a test switches off must have been on
 bundle, containers   as in tests/kernel/libcontainer
 outside              a folder with one file, `secret`, whose content is "host"
 """
@@ -8,11 +9,18 @@ from __future__ import annotations
 
 import pytest
 
+from minicontainer.linux import prctl
 from tests.kernel.libcontainer.conftest import bundle, containers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def dumpable() -> None:
+    """A test before, in this process, may have changed its user and back, which takes it away for good."""
+    prctl.set_dumpable(True)
 
 
 @pytest.fixture
@@ -24,4 +32,4 @@ def outside(tmp_path: Path) -> Path:
     return folder
 
 
-__all__ = ["bundle", "containers", "outside"]
+__all__ = ["bundle", "containers", "dumpable", "outside"]
