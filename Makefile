@@ -20,8 +20,9 @@ ROOT_TIERS := $(wildcard tests/kernel tests/integration tests/conformance tests/
 NESTED_TESTS := tests/unit tests/architecture tests/kernel tests/security \
 	$(wildcard tests/integration/test_run*.py) tests/integration/test_exec.py tests/integration/test_limits.py
 # What another cgroup version can change.
-V2_TESTS := tests/kernel/cgroups tests/integration/test_limits.py \
-	$(addprefix tests/kernel/libcontainer/test_,$(addsuffix .py,life exec failures mounts namespaces process))
+V2_TESTS := tests/kernel/cgroups \
+	$(addprefix tests/kernel/libcontainer/test_,$(addsuffix .py,life exec failures mounts namespaces process)) \
+	tests/integration/test_limits.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -31,7 +31,10 @@ def subordinate(mc: Runner, tmp_path: Path) -> Iterator[str]:
     made = tmp_path / "subordinate"
     made.write_text(f"other:1:2\ncontainers:{FIRST}:100000\ncontainers:1000000:70000\n")
     for name in ("subuid", "subgid"):
-        mc.host.sh(f"touch /etc/{name}; mount --bind {made} /etc/{name}")
+        try:
+            mc.host.sh(f"touch /etc/{name}; mount --bind {made} /etc/{name}")
+        except AssertionError as error:
+            pytest.skip(f"no file can be mounted over /etc/{name} here: {error}")
     yield str(made)
     for name in ("subuid", "subgid"):
         mc.host.sh(f"umount /etc/{name}")

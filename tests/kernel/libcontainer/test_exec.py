@@ -88,14 +88,14 @@ def test_its_own_capabilities_limits_and_no_new_privileges(containers: Container
     pid = sleeping(
         container,
         capabilities=dict.fromkeys(("bounding", "effective", "permitted"), given),
-        rlimits=[{"type": "RLIMIT_NOFILE", "soft": 30, "hard": 40}],
+        rlimits=[{"type": "RLIMIT_NOFILE", "soft": 300, "hard": 400}],
         noNewPrivileges=True,
     )
     for key in ("CapBnd", "CapEff", "CapPrm"):
         assert int(status(key, pid), 16) == capabilities.mask(given)
     assert status("NoNewPrivs", pid) == "1"
     with open(f"/proc/{pid}/limits") as table:
-        assert next(line.split()[3:5] for line in table if line.startswith("Max open")) == ["30", "40"]
+        assert next(line.split()[3:5] for line in table if line.startswith("Max open")) == ["300", "400"]
     end(pid)
 
 
