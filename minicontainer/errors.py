@@ -16,6 +16,8 @@
 
 125, 126 and 127 are Docker's (docker-run(1), "Exit Status").
 
+``.context`` of any of them is the field of config.json that asked for what failed (`field`).
+
 An error of a child process reaches its parent as the same exception: ``to_wire`` makes a plain
 dictionary of it, ``from_wire`` makes the exception again.
 """
@@ -26,6 +28,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Any
 
 
@@ -70,6 +73,24 @@ class CommandNotExecutable(MinicontainerError):
     """The program to run exists inside the container and cannot be executed."""
 
     exit_code = 126
+
+
+class field:  # noqa: N801 - used as `with field("mounts[2]"):`
+    """Errors from inside are marked with the field of config.json that asked for the operation."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and not hasattr(error, "context"):
+            error.context = self.name  # type: ignore[attr-defined]
 
 
 def to_wire(error: BaseException) -> dict[str, Any]:

@@ -14,13 +14,13 @@ import os
 import time
 
 from minicontainer import cgroups
-from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError
+from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError, field
 from minicontainer.libcontainer import state as states
 from minicontainer.libcontainer import sync, validate
 from minicontainer.libcontainer.init import Init
 from minicontainer.libcontainer.options import Options
 from minicontainer.libcontainer.process import not_granted
-from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES, CgroupMount, borrow, field, give_back
+from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES, CgroupMount, borrow, give_back
 from minicontainer.linux import control, door, namespaces, pidfd, process, signals
 from minicontainer.linux.door import because
 from minicontainer.oci.document import replace, to_builtins

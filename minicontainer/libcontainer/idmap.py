@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import os
 
-from minicontainer.errors import InvalidConfig
-from minicontainer.libcontainer.rootfs import field
+from minicontainer.errors import InvalidConfig, field
 from minicontainer.linux import control, mountfd, namespaces, process
 from minicontainer.linux.door import because
 

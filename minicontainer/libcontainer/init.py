@@ -10,9 +10,9 @@ import gc
 import os
 import stat
 
-from minicontainer.errors import InvalidConfig
+from minicontainer.errors import InvalidConfig, field
 from minicontainer.libcontainer import process as program
-from minicontainer.libcontainer.rootfs import NULL_DEVICE, CgroupMount, Rootfs, field
+from minicontainer.libcontainer.rootfs import NULL_DEVICE, CgroupMount, Rootfs
 from minicontainer.libcontainer.sync import Channel
 from minicontainer.linux import (
     credentials,

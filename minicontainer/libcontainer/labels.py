@@ -18,8 +18,7 @@ exception is AppArmor's ``unconfined``, which is then what the program is.
 
 from __future__ import annotations
 
-from minicontainer.errors import InvalidConfig, Unsupported
-from minicontainer.libcontainer.rootfs import field
+from minicontainer.errors import InvalidConfig, Unsupported, field
 from minicontainer.linux import procfs
 from minicontainer.linux.door import because
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import errno
 import os
 
-from minicontainer.libcontainer.rootfs import field
+from minicontainer.errors import field
 from minicontainer.linux import namespaces, rtnetlink
 from minicontainer.linux.door import because
 

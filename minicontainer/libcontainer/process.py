@@ -15,8 +15,13 @@ import os
 import stat
 import sys
 
-from minicontainer.errors import CommandNotExecutable, CommandNotFound, InvalidConfig, MinicontainerError
-from minicontainer.libcontainer.rootfs import field
+from minicontainer.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    InvalidConfig,
+    MinicontainerError,
+    field,
+)
 from minicontainer.libcontainer.user import home_of
 from minicontainer.linux import capabilities, credentials, limits, mount, personality, prctl, process
 from minicontainer.linux.door import because

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import os
 
-from minicontainer.errors import CorruptData, InvalidConfig, MinicontainerError, NotFound
+from minicontainer.errors import CorruptData, InvalidConfig, MinicontainerError, NotFound, field
 from minicontainer.libcontainer import checkpoint, criu, mounts, sync
 from minicontainer.libcontainer import state as states
 from minicontainer.libcontainer.creation import Creation
 from minicontainer.libcontainer.creation import _end as end
-from minicontainer.libcontainer.rootfs import Rootfs, field
+from minicontainer.libcontainer.rootfs import Rootfs
 from minicontainer.linux import door, namespaces, pidfd, process
 from minicontainer.linux import mount as m
 from minicontainer.linux.door import because

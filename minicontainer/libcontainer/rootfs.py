@@ -28,7 +28,7 @@ from __future__ import annotations
 import os
 import stat
 
-from minicontainer.errors import InvalidConfig
+from minicontainer.errors import InvalidConfig, field
 from minicontainer.libcontainer import mounting, mounts
 from minicontainer.libcontainer.mounting import COPY, ON_DESCRIPTORS
 from minicontainer.libcontainer.mounts import Options
@@ -39,8 +39,6 @@ from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from minicontainer.oci.runtime import Device, Linux, Mount, Spec
 
 # config-linux.md, Default Devices; modes and numbers as in the kernel's devices.txt.
@@ -74,24 +72,6 @@ WHY = {
     "mqueue": "POSIX message queues of this ipc namespace",
     "cgroup2": "the container can see its own limits",
 }
-
-
-class field:  # noqa: N801 - used as `with field("mounts[2]"):`
-    """Errors from inside are marked with the field of config.json that asked for the operation."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None and not hasattr(error, "context"):
-            error.context = self.name  # type: ignore[attr-defined]
 
 
 class CgroupMount:

@@ -14,8 +14,7 @@ execCPUAffinity         sched_setaffinity(2)            exec only: ``initial`` b
 
 from __future__ import annotations
 
-from minicontainer.errors import InvalidConfig
-from minicontainer.libcontainer.rootfs import field
+from minicontainer.errors import InvalidConfig, field
 from minicontainer.linux import numa, scheduling
 from minicontainer.linux.door import because
 

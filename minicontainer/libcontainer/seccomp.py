@@ -21,9 +21,8 @@ from __future__ import annotations
 
 import os
 
-from minicontainer.errors import InvalidConfig, Unsupported
+from minicontainer.errors import InvalidConfig, Unsupported, field
 from minicontainer.libcontainer import seccomp_listener, seccomp_stub
-from minicontainer.libcontainer.rootfs import field
 from minicontainer.libcontainer.state import SECCOMP
 from minicontainer.linux import libseccomp, seccomp
 from minicontainer.oci import document, jsontext

@@ -21,7 +21,7 @@ import array
 import os
 import socket
 
-from minicontainer.libcontainer.rootfs import field
+from minicontainer.errors import field
 from minicontainer.libcontainer.sync import Channel
 from minicontainer.linux import pidfd
 from minicontainer.oci import document, jsontext
