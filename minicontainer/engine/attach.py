@@ -36,6 +36,7 @@ import os
 from struct import Struct
 
 from minicontainer.errors import CorruptData
+from minicontainer.oci import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,18 +100,17 @@ def read_exited(payload: bytes) -> int:
 
 def read_document(payload: bytes) -> dict[str, Any]:
     """The dictionary in a STARTED or ERROR frame."""
-    import msgspec
-
     try:
-        return msgspec.json.decode(payload, type=dict[str, object])
-    except msgspec.DecodeError as error:
+        found = jsontext.loads(payload)
+    except ValueError as error:
         raise CorruptData(f"attach: a message that is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise CorruptData("attach: a message that is no JSON object")
+    return found
 
 
 def _document(kind: int, value: dict[str, Any]) -> bytes:
-    import msgspec
-
-    return frame(kind, msgspec.json.encode(value))
+    return frame(kind, jsontext.dumps(value).encode())
 
 
 def _unpack(form: Struct, payload: bytes) -> tuple[int, ...]:

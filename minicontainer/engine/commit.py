@@ -10,14 +10,13 @@ import os
 import signal
 from contextlib import ExitStack, suppress
 
-import msgspec
-
 from minicontainer import errors
 from minicontainer.engine import events
 from minicontainer.engine.engine import Engine, Found
 from minicontainer.errors import Conflict, NotFound
 from minicontainer.linux import door, process
 from minicontainer.linux.door import because
+from minicontainer.oci import jsontext
 from minicontainer.oci.image import ContainerConfig
 
 TYPE_CHECKING = False
@@ -66,7 +65,7 @@ class Frozen:
         if said != FROZEN:
             self._release()
             if said:
-                raise errors.from_wire(msgspec.json.decode(said))
+                raise errors.from_wire(jsontext.loads(said))
             raise errors.MinicontainerError("the process that freezes the container was killed")
 
     def __exit__(
@@ -105,7 +104,7 @@ def _hold(runtime: Runtime, ready: int, release: int) -> None:
 
 def _tell(ready: int, error: Exception) -> None:
     with suppress(OSError):  # nobody waits for it any more
-        os.write(ready, msgspec.json.encode(errors.to_wire(error)))
+        os.write(ready, jsontext.dumps(errors.to_wire(error)).encode())
 
 
 def commit(

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 
-import msgspec
-
 from minicontainer import errors
 from minicontainer.engine import attach, events, spec, userns
 from minicontainer.engine.engine import Engine, Found
@@ -27,16 +25,29 @@ if TYPE_CHECKING:
     from minicontainer.util.sockets import Socket
 
 
-class Options(msgspec.Struct):
+class Options:
     """What `exec` was asked for; empty means as the container has it."""
 
-    args: list[str]
-    env: list[str] = []
-    working_dir: str = ""
-    user: str = ""
-    tty: bool = False
-    stdin: bool = False
-    privileged: bool = False
+    __slots__ = ("args", "env", "privileged", "stdin", "tty", "user", "working_dir")
+
+    def __init__(
+        self,
+        args: list[str],
+        *,
+        env: list[str] | None = None,
+        working_dir: str = "",
+        user: str = "",
+        tty: bool = False,
+        stdin: bool = False,
+        privileged: bool = False,
+    ) -> None:
+        self.args = args
+        self.env = env or []
+        self.working_dir = working_dir
+        self.user = user
+        self.tty = tty
+        self.stdin = stdin
+        self.privileged = privileged
 
 
 def configure(engine: Engine, found: Found, options: Options) -> Process:

@@ -26,8 +26,6 @@ import signal
 import time
 from contextlib import suppress
 
-import msgspec
-
 from minicontainer import errors
 from minicontainer.engine import attach, events, logs, records, userns
 from minicontainer.engine.leaving import leave_caller
@@ -41,7 +39,7 @@ from minicontainer.libcontainer.state import start_time
 from minicontainer.linux import credentials, door, mount, namespaces, process
 from minicontainer.linux.door import because
 from minicontainer.linux.openat2 import open_in_root
-from minicontainer.oci.document import dump
+from minicontainer.oci.document import dump, to_builtins
 from minicontainer.storage.mapped import Acting
 from minicontainer.util import files, sockets
 
@@ -239,7 +237,7 @@ class Monitor:
         place = namespaces.path(pid, "network")
         endpoint = self.network.attach(self.container.id, place, wanted=self.status.address)
         self.status.address = endpoint.address
-        self.status.network = msgspec.to_builtins(endpoint)
+        self.status.network = to_builtins(endpoint)
         self._write_files(endpoint)
 
     def _drop_own_streams(self) -> None:

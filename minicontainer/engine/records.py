@@ -39,22 +39,27 @@ import os
 import time
 from contextlib import suppress
 
-import msgspec
-
-from minicontainer.errors import CorruptData
+from minicontainer.errors import CorruptData, InvalidConfig
 from minicontainer.libcontainer.state import start_time
+from minicontainer.oci import document
 from minicontainer.util import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    T = TypeVar("T")
+    K = TypeVar("K", bound="Kept")
 
 ALL = "containers"  # the lock of what they share
 
 
-class Bind(msgspec.Struct, omit_defaults=True):
+class Kept(document.Document):
+    """A record: what is not there has its default, what an older or later release wrote is passed over."""
+
+    CAMEL = False
+
+
+class Bind(Kept):
     """One mount that was asked for.  ``type`` is bind or tmpfs; ``options`` are the OCI's."""
 
     type: str
@@ -63,7 +68,7 @@ class Bind(msgspec.Struct, omit_defaults=True):
     options: list[str] = []
 
 
-class Ulimit(msgspec.Struct):
+class Ulimit(Kept):
     """``name`` as ulimit(1) without RLIMIT_; -1 is unlimited."""
 
     name: str
@@ -71,7 +76,7 @@ class Ulimit(msgspec.Struct):
     hard: int
 
 
-class Config(msgspec.Struct, omit_defaults=True):
+class Config(Kept):
     """What runs: Docker's Config.  An ``entrypoint`` of None is the image's, an empty one is none."""
 
     image: str = ""
@@ -90,7 +95,7 @@ class Config(msgspec.Struct, omit_defaults=True):
     stop_timeout: int | None = None
 
 
-class HostConfig(msgspec.Struct, omit_defaults=True):
+class HostConfig(Kept):
     """What it may use of the host: Docker's HostConfig.  Sizes in bytes; 0 is no limit."""
 
     network_mode: str = "bridge"
@@ -138,7 +143,7 @@ class HostConfig(msgspec.Struct, omit_defaults=True):
     log_opts: dict[str, str] = {}
 
 
-class Container(msgspec.Struct):
+class Container(Kept):
     """container.json.  ``chain`` are the chain ids of the image's layers, lowest first; ``created``
     in seconds since the epoch."""
 
@@ -152,7 +157,7 @@ class Container(msgspec.Struct):
     host: HostConfig
 
 
-class Status(msgspec.Struct, omit_defaults=True):
+class Status(Kept):
     """status.json.  ``state`` is created, running or exited; times in seconds since the epoch.
 
     ``address`` is the last one on the bridge, which the next start asks for again.  ``released``: the
@@ -235,9 +240,9 @@ def load_status(folder: str) -> Status:
     return _load(f"{folder}/status.json", Status)
 
 
-def save(path: str, document: msgspec.Struct, *, sync: bool = True) -> None:
+def save(path: str, record: Kept, *, sync: bool = True) -> None:
     """Write a record as JSON."""
-    files.write_atomic(path, msgspec.json.encode(document), sync=sync)
+    files.write_atomic(path, document.pack(record), sync=sync)
 
 
 def monitored(status: Status) -> bool:
@@ -264,8 +269,8 @@ def without_monitor(status: Status) -> Status:
     )
 
 
-def _load(path: str, kind: type[T]) -> T:
+def _load(path: str, kind: type[K]) -> K:
     try:
-        return msgspec.json.decode(files.read(path), type=kind)
-    except msgspec.DecodeError as error:
-        raise CorruptData(f"{path} is damaged: {error}") from None
+        return document.load(kind, files.read(path), f"{path} is damaged")
+    except InvalidConfig as error:
+        raise CorruptData(str(error)) from None

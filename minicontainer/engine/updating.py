@@ -5,13 +5,12 @@ The kernel comes first: what it refuses is not written down.  What was not named
 
 from __future__ import annotations
 
-import msgspec
-
 from minicontainer import cgroups
 from minicontainer.engine import events, limits, records, spec
 from minicontainer.engine.records import HostConfig
 from minicontainer.errors import Conflict, MinicontainerError, Unsupported
 from minicontainer.oci import runtime as oci
+from minicontainer.oci.document import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def update(engine: Engine, text: str, changes: dict[str, Any]) -> None:
         manager = cgroups.manager(f"{cgroups.PARENT}/{container_id}")
         try:
             _check(container.host, changes, manager)
-            host = msgspec.structs.replace(container.host, **changes)
+            host = replace(container.host, **changes)
             resources = _resources(host, changes)
             manager.check(resources)
             if found.running:

@@ -141,6 +141,7 @@ class BridgeNetwork:
             group=int.from_bytes(os.urandom(4), "big") >> 1 | 1,
             range=str(pool.choose_range(self.ranges, routes)),
             forwarding_before=_forwarding(),
+            endpoints={},
         )
 
     def _connect(self, route: Socket, found: Record, endpoint: Endpoint, netns: str, lock: Lock) -> None:

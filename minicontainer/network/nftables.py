@@ -35,9 +35,8 @@ from __future__ import annotations
 
 import struct
 
-import msgspec
-
 from minicontainer.network.netlink import NETLINK_NETFILTER, NLM_F_DUMP, Socket, attributes
+from minicontainer.oci import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def taking_down(bridge: str, now: Standing) -> str:
 
 
 def _document(commands: Commands) -> str:
-    return msgspec.json.encode({"nftables": commands}).decode()
+    return jsontext.dumps({"nftables": commands})
 
 
 def _chain(bridge: str, name: str, kind: str, priority: int) -> dict[str, Any]:

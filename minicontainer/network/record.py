@@ -19,14 +19,16 @@ from __future__ import annotations
 
 import os
 
-import msgspec
-
-from minicontainer.errors import CorruptData
+from minicontainer.errors import CorruptData, InvalidConfig
+from minicontainer.oci import document
 from minicontainer.util.files import read, write_atomic
 
 
-class Endpoint(msgspec.Struct):
+class Endpoint(document.Document):
     """A container's place on a network; addresses as text, ``mac`` as ``02:42:ac:1d:00:02``."""
+
+    CAMEL = False
+    ALWAYS = ("network",)
 
     interface: str
     host_interface: str
@@ -37,16 +39,19 @@ class Endpoint(msgspec.Struct):
     network: str = "bridge"
 
 
-class Record(msgspec.Struct):
+class Record(document.Document):
     """The document above."""
+
+    CAMEL = False
+    ALWAYS = ("ready",)
 
     home: str
     bridge: str
     group: int
     range: str
     forwarding_before: str
+    endpoints: dict[str, Endpoint]
     ready: bool = False
-    endpoints: dict[str, Endpoint] = {}
 
 
 def home() -> str:
@@ -64,12 +69,12 @@ def load(path: str) -> Record | None:
     if not data.strip(b"\0"):
         return None
     try:
-        record = msgspec.json.decode(data, type=Record)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CorruptData(f"{path}: {error}") from None
+        record = document.load(Record, data, path)
+    except InvalidConfig as error:
+        raise CorruptData(str(error)) from None
     return record if record.home == home() else None
 
 
 def save(path: str, record: Record) -> None:
     """Replace the record."""
-    write_atomic(path, msgspec.json.encode(record), sync=False)
+    write_atomic(path, document.pack(record), sync=False)

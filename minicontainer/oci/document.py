@@ -7,11 +7,13 @@
         readonly: bool = False           a default is the class's attribute, so an absent field is free
 
 Attributes are the specification's names in snake case (``NAMES`` has the exceptions), keys are in
-camel case.  The annotations are the schema; they are read when the first document of a class is.
-They may be::
+camel case, or the same where a class says ``CAMEL = False``.  The annotations are the schema; they are
+read when the first document of a class is.  They may be::
 
     str  bool  int  Uint16  Uint32  Uint64  Int64  Number  object  a Document's name
-    list[X]  dict[str, X]  X | None
+    list[X]  tuple[X, Y]  dict[str, X]  X | None
+
+A default that is a list or a dict is shared by all: who changes one puts another in its place.
 
 Unknown keys are ignored, as the specifications ask; null is an absent field, as Go writes it.
 What is wrong is named by its path: ``process.cwd: expected a string, found 5``.
@@ -56,6 +58,7 @@ class Document:
     """What every document shares.  ``ALWAYS`` are written even where they are their defaults."""
 
     NAMES: dict[str, str] = {}
+    CAMEL: bool = True
     ALWAYS: tuple[str, ...] = ()
 
     def __init__(self, *values: Any, **fields: Any) -> None:
@@ -121,10 +124,15 @@ def dump(document: Document) -> bytes:
     return jsontext.dumps(to_builtins(document), "  ").encode() + b"\n"
 
 
+def pack(document: Document) -> bytes:
+    """The same on one line."""
+    return jsontext.dumps(to_builtins(document)).encode()
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Document):
         return to_builtins(value)
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
@@ -138,7 +146,8 @@ _schemas: dict[type[Document], tuple[dict[str, tuple[str, Reader]], list[str]]] 
 
 def _fields(kind: type[Document]) -> dict[str, str]:
     """attribute -> key, in the order of declaration."""
-    return {name: kind.NAMES.get(name) or _camel(name) for name in kind.__annotations__}
+    spell = _camel if kind.CAMEL else str
+    return {name: kind.NAMES.get(name) or spell(name) for name in kind.__annotations__}
 
 
 def _camel(name: str) -> str:
@@ -183,6 +192,8 @@ def _reader(annotation: str, owner: type[Document]) -> Reader:
     annotation = annotation.removesuffix(" | None")
     if annotation.startswith("list["):
         return _list_reader(_reader(annotation[5:-1], owner))
+    if annotation.startswith("tuple["):
+        return _tuple_reader([_reader(one, owner) for one in annotation[6:-1].split(", ")])
     if annotation.startswith("dict[str, "):
         return _dict_reader(_reader(annotation[10:-1], owner))
     if annotation in RANGES:
@@ -207,6 +218,15 @@ def _list_reader(read: Reader) -> Reader:
         return found
 
     return read_list
+
+
+def _tuple_reader(readers: list[Reader]) -> Reader:
+    def read_tuple(value: object) -> tuple[Any, ...]:
+        if not isinstance(value, list) or len(value) != len(readers):
+            raise Mismatch(f"expected an array of {len(readers)}, found {_shown(value)}")
+        return tuple(read(item) for read, item in zip(readers, value, strict=True))
+
+    return read_tuple
 
 
 def _dict_reader(read: Reader) -> Reader:

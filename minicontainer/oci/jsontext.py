@@ -41,17 +41,25 @@ _scan = make_scanner(_Rules())  # type: ignore[arg-type]
 def loads(data: bytes | str) -> Any:
     """The value of a JSON text (bytes: UTF-8).  Raises ValueError, with the place."""
     text = data if isinstance(data, str) else data.decode()
-    begin = len(text) - len(text.lstrip(BLANKS))
-    try:
-        value, end = _scan(text, begin)
-    except StopIteration as stop:
-        raise ValueError(f"no JSON value {_place(text, stop.value)}") from None
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    value, end = _scanned(text, len(text) - len(text.lstrip(BLANKS)))
     rest = text[end:].lstrip(BLANKS)
     if rest:
         raise ValueError(f"more after the JSON value {_place(text, len(text) - len(rest))}")
     return value
+
+
+def _scanned(text: str, begin: int) -> tuple[Any, int]:
+    try:
+        return _scan(text, begin)
+    except StopIteration as stop:
+        raise ValueError(f"no JSON value {_place(text, stop.value)}") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except SystemError:
+        # The scanner finds the words for what is wrong in a module, if that was loaded (CPython before 3.12).
+        import json.decoder  # noqa: F401
+
+        return _scan(text, begin)
 
 
 def _place(text: str, offset: int) -> str:

@@ -16,6 +16,13 @@ class Inner(Document):
     note: str | None = None
 
 
+class Kept(Document):
+    CAMEL = False
+
+    long_name: str
+    pairs: list[tuple[str, int]] = []
+
+
 class Outer(Document):
     ALWAYS = ("count",)
 
@@ -45,6 +52,18 @@ def test_written_without_defaults_but_those_always_there() -> None:
         "count": 0,
         "table": {"a": {"someID": 1, "note": "x"}},
     }
+
+
+def test_names_as_they_are_and_tuples() -> None:
+    found = document.load(Kept, '{"long_name": "n", "pairs": [["a", 1]]}', "kept.json")
+    assert found == Kept("n", pairs=[("a", 1)])
+    assert document.pack(found) == b'{"long_name":"n","pairs":[["a",1]]}'
+
+
+@pytest.mark.parametrize("wrong", ['["a"]', '["a", 1, 2]', '["a", "b"]', '"ab"'])
+def test_a_tuple_has_its_length_and_types(wrong: str) -> None:
+    with pytest.raises(InvalidConfig, match=r"kept.json: pairs\[0\]: expected an "):
+        document.load(Kept, f'{{"long_name": "n", "pairs": [{wrong}]}}', "kept.json")
 
 
 def test_a_default_is_nobody_s_to_change() -> None:

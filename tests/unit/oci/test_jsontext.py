@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -57,6 +58,13 @@ def _refuse(name: str) -> object:
 def test_errors_name_the_place(text: str, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         jsontext.loads(text)
+
+
+def test_errors_where_nobody_has_loaded_the_json_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scanner of Python 3.11 then fails without an exception."""
+    monkeypatch.delitem(sys.modules, "json.decoder")
+    with pytest.raises(ValueError, match="Unterminated string"):
+        jsontext.loads('{"half')
 
 
 def test_bytes_are_utf_8() -> None:
