@@ -13,13 +13,13 @@ import errno
 import os
 import select
 import signal
-import time
 from contextlib import suppress
 
 from minicontainer import cgroups
-from minicontainer.engine import events, names, pausing, records, userns
+from minicontainer.engine import events, pausing, records
+from minicontainer.engine.naming import Names
 from minicontainer.engine.records import Container, Folders, HostConfig, Status
-from minicontainer.errors import Conflict, CorruptData, MinicontainerError, NotFound, Unsupported
+from minicontainer.errors import Conflict, CorruptData, MinicontainerError, NotFound
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.state import start_time
 from minicontainer.storage import driver as storage_driver
@@ -28,8 +28,6 @@ from minicontainer.storage.tree import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from minicontainer.image.model import Image
     from minicontainer.image.store import ImageStore
     from minicontainer.network.bridge import BridgeNetwork
@@ -81,6 +79,7 @@ class Engine:
     def __init__(self, root: str = DEFAULT_ROOT, run: str = DEFAULT_RUN, storage: str | None = None) -> None:
         self.folders = Folders(os.path.abspath(root), os.path.abspath(run))
         self.folders.make()
+        self.names = Names(self.folders)
         self.storage = storage
         self._images: ImageStore | None = None
         self._drivers: dict[str | None, Driver] = {}
@@ -146,9 +145,9 @@ class Engine:
             if os.path.isdir(folder):  # it is made, and goes, as a whole
                 raise CorruptData(f"{error.filename} is missing") from None
             raise NotFound(f"No such container: {container_id}") from None
-        if not self._owns(container_id, found.container.name):
+        if not self.names.owns(container_id, found.container.name):
             # A rename was killed half-way, or is under way: the link is the name.
-            found.container.name = next(iter(self._names_of(container_id)), found.container.name)
+            found.container.name = next(iter(self.names.of(container_id)), found.container.name)
         return found
 
     def load_locked(self, container_id: str) -> Found:
@@ -197,103 +196,16 @@ class Engine:
         when the name is taken, Unsupported for a limit that this host cannot enforce, UsageError
         without a program to run; nothing is made then.
         """
-        from minicontainer.engine import defaults, isolation, security, spec
+        from minicontainer.engine import creation
 
-        if os.geteuid() != 0:
-            raise Unsupported(
-                "containers need root, or user namespaces for ordinary users: try sudo "
-                "(`minicontainer doctor` says what else)"
-            )
-        if userns.own_ids("uid"):
-            from minicontainer.engine import rootless
+        return creation.create(self, image, container)
 
-            rootless.check(container.host)
-        defaults.merge(container.config, image.config)
-        spec.capability_list(container.host)
-        container.id = container.id or names.random_id()
-        isolation.check(container)
-        userns.check(container.host)
-        isolation.resolve(self, container.host)
-        security.check(container.host.security_opt, container.id)
-        spec.check_limits(container.host, cgroups.manager(f"/minicontainer/{container.id}"))
-        container.created = time.time()
-        container.image_id = image.id
-        container.chain = self.images.ensure_unpacked(image)
-        driver = self.driver()
-        container.driver = driver.name
-        host_s_name = container.host.network_mode == "host" or container.host.uts_mode == "host"
-        host_name = os.uname().nodename if host_s_name else container.id[:12]
-        container.config.hostname = container.config.hostname or host_name
-        if container.name:
-            self.mend_owner(container.name)
-            self.refuse_taken(container.name)
-        self._sweep()
-        for bind in container.host.mounts:
-            if bind.type == "bind" and not os.path.lexists(bind.source):
-                os.makedirs(bind.source, exist_ok=True)  # as Docker does for -v
-        folder, fd = temporary.new_folder(self.folders.containers)
-        try:
-            driver.prepare(folder, container.chain)
-            os.makedirs(f"{folder}/rootfs", 0o755, exist_ok=True)
-            with self.folders.lock():
-                userns.allocate(container, self._recorded())
-                self._name(container)
-                # With --rm nothing is meant to outlive a crash.
-                records.save(f"{folder}/container.json", container, sync=not container.host.auto_remove)
-                records.save(f"{folder}/status.json", Status(), sync=False)
-                os.chmod(folder, 0o711)
-                os.rename(folder, self.folders.container(container.id))
-        except BaseException:
-            remove_tree(folder)
-            with suppress(OSError):  # the first error is the one to tell; a name without owner is free
-                self._forget_name(container)
-            raise
-        finally:
-            os.close(fd)
-        events.of_container(self.folders, container, "create")
-        try:
-            # Recorded, the container keeps its image; was that removed before, its layers are missing.
-            self.images.ensure_unpacked(image)
-        except BaseException:
-            self.discard(container)
-            raise
-        return container
-
-    def _recorded(self) -> Iterator[Container]:
-        """All containers that can be read."""
-        for container_id in self.ids():
-            with suppress(NotFound, CorruptData):
-                yield self.read(container_id).container
-
-    def _name(self, container: Container) -> None:
-        """Take the container's name; only with the lock ``containers``."""
-        container.name = container.name or names.fresh_name(self._taken)
-        self.refuse_taken(container.name)
-        link = f"{self.folders.names}/{container.name}"
-        if os.path.lexists(link):
-            os.unlink(link)  # its container was never finished, or is gone
-        os.symlink(f"../{container.id}", link)
-
-    def _forget_name(self, container: Container) -> None:
+    def forget_name(self, container: Container) -> None:
         """Give back the name of a container whose folder is gone, or never was."""
         with self.folders.lock():
-            # Its monitor may know it by the name that it had before a rename.
-            known = self._owns(container.id, container.name)
-            for name in [container.name] if known else self._names_of(container.id):
-                os.unlink(f"{self.folders.names}/{name}")
+            self.names.give_back(container)
 
-    def _owns(self, container_id: str, name: str) -> bool:
-        """Whether the name was given to the container."""
-        try:
-            return bool(name) and self._owner(name) == container_id
-        except OSError:
-            return False
-
-    def _names_of(self, container_id: str) -> list[str]:
-        """The names that were given to the container: one, by looking through all."""
-        return [name for name in os.listdir(self.folders.names) if self._owns(container_id, name)]
-
-    def _sweep(self) -> None:
+    def sweep_if_needed(self) -> None:
         """Remove what killed commands left half-made, or half removed."""
         if temporary.sweep(self.folders.containers):
             self._forget_the_gone()
@@ -307,9 +219,7 @@ class Engine:
     def _forget_the_gone(self) -> None:
         """Names, sockets and locks of containers that do not exist."""
         with self.folders.lock():
-            for name in os.listdir(self.folders.names):
-                if not self._taken(name):
-                    os.unlink(f"{self.folders.names}/{name}")
+            self.names.forget_the_gone()
             for container_id in os.listdir(self.folders.monitors):
                 if not os.path.isdir(self.folders.container(container_id)):
                     remove_tree(f"{self.folders.monitors}/{container_id}")
@@ -322,27 +232,15 @@ class Engine:
         """Name a container that lost its name; with its lock.  By another if somebody has that by now."""
         container = self.read(container_id).container
         with self.folders.lock():
-            if self._taken(container.name) and not self._owns(container_id, container.name):
+            if self.names.taken(container.name) and not self.names.owns(container_id, container.name):
                 container.name = ""
-            self._name(container)
+            self.names.take(container)
             records.save(f"{self.folders.container(container_id)}/container.json", container)
-
-    def _taken(self, name: str) -> bool:
-        return os.path.exists(f"{self.folders.names}/{name}")
 
     def mend_owner(self, name: str) -> None:
         """Before a name is taken, without any lock: an owner with --rm whose monitor was killed goes."""
         with suppress(CorruptData, NotFound, FileNotFoundError):
-            self.load(self._owner(name))
-
-    def refuse_taken(self, name: str) -> None:
-        """Raise Conflict if a container has the name."""
-        if self._taken(name):
-            raise Conflict(
-                f'Conflict. The container name "/{name}" is already in use by container '
-                f'"{self._owner(name)}". '
-                "You have to remove (or rename) that container to be able to reuse that name."
-            )
+            self.load(self.names.owner(name))
 
     # -- its life
 
@@ -477,23 +375,19 @@ class Engine:
         self.give_back(self._stand_in(container_id))
 
     def _stand_in(self, container_id: str) -> Container:
-        names = self._names_of(container_id)
+        names = self.names.of(container_id)
         config, host = records.Config(), HostConfig()
         return Container(container_id, names[0] if names else "", 0.0, "", [], "", config, host)
-
-    def _owner(self, name: str) -> str:
-        """The id that a name was given to."""
-        return os.path.basename(os.readlink(f"{self.folders.names}/{name}"))
 
     def discard(self, container: Container) -> None:
         """Remove a stopped container's folder, name and lock: out of sight first, then for good.
 
-        While ``away`` is there, `_sweep` finds all that a kill leaves.
+        While ``away`` is there, `sweep` finds all that a kill leaves.
         """
         remove_tree(f"{self.folders.monitors}/{container.id}")
         away, fd = temporary.take_away(self.folders.container(container.id))
         try:
-            self._forget_name(container)
+            self.forget_name(container)
             lock = f"{self.folders.locks}/{container.id}"
             if os.path.lexists(lock):
                 os.unlink(lock)

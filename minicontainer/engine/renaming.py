@@ -6,8 +6,6 @@ whoever reads the container finds it (`Engine.read`), and the next that writes t
 
 from __future__ import annotations
 
-import os
-
 from minicontainer.engine import events, records
 from minicontainer.errors import Conflict, MinicontainerError
 
@@ -27,10 +25,9 @@ def rename(engine: Engine, text: str, name: str) -> None:
             raise Conflict("Renaming a container with the same name as its current name")
         with engine.folders.lock():
             try:
-                engine.refuse_taken(name)
+                engine.names.rename(old, name)
             except MinicontainerError as error:
                 raise Conflict(f"Error when allocating new name: {error}") from None
-            os.rename(f"{engine.folders.names}/{old}", f"{engine.folders.names}/{name}")
         container.name = name
         records.save(f"{engine.folders.container(container_id)}/container.json", container)
         events.of_container(engine.folders, container, "rename", oldName=f"/{old}")
