@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 
 import pytest
 
 from minicontainer.cgroups.host import hierarchies
+from tests.bundles import copy_root
 from tests.conformance.conftest import new_id, why_not
 from tests.conformance.runtimes import Runtime
 
@@ -209,7 +209,7 @@ def test_spec_makes_a_bundle_that_runs(
     assert ("user" in kinds) is rootless
     # A file that is there is not written over.
     assert runtime.ran("spec", cwd=str(folder)).code == 1
-    shutil.copytree(busybox_root, folder / "rootfs", symlinks=True)
+    copy_root(str(busybox_root), str(folder / "rootfs"))
     config["process"]["terminal"] = False
     config["process"]["args"] = ["/bin/echo", "hello"]
     if rootless:
