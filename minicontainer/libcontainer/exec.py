@@ -19,8 +19,8 @@ from __future__ import annotations
 import os
 
 from minicontainer import errors
-from minicontainer.libcontainer import init, sync, validate
 from minicontainer.libcontainer import process as program
+from minicontainer.libcontainer import sync, validate
 from minicontainer.linux import control, credentials, door, mount, namespaces, pidfd, prctl, process, signals
 from minicontainer.linux.door import because
 
@@ -124,9 +124,9 @@ class Exec:
         config, confinement = self.config, self.confinement
         try:
             signals.reset()
-            credentials.umask(init.UMASK)
+            credentials.umask(program.UMASK)
             process.setsid()
-            init.leave_keys()
+            program.leave_keys()
             if config.terminal:
                 from minicontainer.libcontainer import console  # imported by the parent
 

@@ -16,7 +16,6 @@ from minicontainer.libcontainer.rootfs import NULL_DEVICE, CgroupMount, Rootfs
 from minicontainer.libcontainer.sync import Channel
 from minicontainer.linux import (
     credentials,
-    keyring,
     namespaces,
     netdevice,
     prctl,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from minicontainer.oci.runtime import Hooks, Linux, Process, Spec
     from minicontainer.util.sockets import Socket
 
-UMASK = 0o022  # a program's too, unless process.user.umask says otherwise
 # An annotation asks for the reaping init: config.json has no field for it.
 INIT_ANNOTATION = "io.minicontainer.init"
 
@@ -111,14 +109,14 @@ class Init:
     def _isolate(self) -> None:
         """Namespaces, names, the root file system."""
         because("the modes of what is made from here on are as they are written")
-        credentials.umask(UMASK)
+        credentials.umask(program.UMASK)
         self.proc = program.hold_proc(self.process)
         if self.cgroup is not None:
             with field("linux.cgroupsPath"):
                 self.cgroup.add(0)
         process.setsid()
         if self.asked.new_keyring:
-            leave_keys()
+            program.leave_keys()
         for kind, fd in self.joins:
             with field(f"linux.namespaces ({kind})"):
                 namespaces.setns(fd, namespaces.FLAGS[kind])
@@ -259,17 +257,6 @@ def _is_null(fd: int) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == NULL_DEVICE
 
 
-def leave_keys() -> None:
-    """A session keyring of the container's own, where the kernel has keys at all."""
-    import errno
-
-    try:
-        keyring.join_session_keyring()
-    except OSError as error:
-        if error.errno != errno.ENOSYS:
-            raise
-
-
 def _tell(channel: Channel, error: BaseException) -> None:
     try:
         channel.send_error(error)
@@ -284,4 +271,4 @@ def _linux(spec: Spec) -> Linux:
     return spec.linux or Linux()
 
 
-__all__ = ["INIT_ANNOTATION", "Init", "leave_keys"]
+__all__ = ["INIT_ANNOTATION", "Init"]

@@ -23,7 +23,7 @@ from minicontainer.errors import (
     field,
 )
 from minicontainer.libcontainer.user import home_of
-from minicontainer.linux import capabilities, credentials, limits, mount, personality, prctl, process
+from minicontainer.linux import capabilities, credentials, keyring, limits, mount, personality, prctl, process
 from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SYS_ADMIN = capabilities.mask(["CAP_SYS_ADMIN"])
 SETGID = capabilities.mask(["CAP_SETGID"])
 MOST_INTERPRETERS = 6  # the kernel follows five (execve(2), Interpreter scripts)
+UMASK = 0o022  # of everything that is made, and of a program unless process.user.umask says otherwise
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -81,6 +82,17 @@ def hold_proc(config: Process) -> int:
     from minicontainer.libcontainer import labels
 
     return labels.hold(config)
+
+
+def leave_keys() -> None:
+    """A session keyring of the container's own, where the kernel has keys at all."""
+    import errno
+
+    try:
+        keyring.join_session_keyring()
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
 
 
 def import_no_more() -> None:
