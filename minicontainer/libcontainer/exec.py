@@ -54,6 +54,7 @@ class Exec:
         self.state: State | None = None  # for its agent, where it has a listener
         self.shares_mounts = False  # its root is not that of its mount namespace
         self.preserve_fds = 0
+        self.die_with_parent = False  # SIGKILL when the thread that is its parent ends
         self.subgroups: list[str] = []  # folders of control groups below the container's
 
     def run(self) -> Joined:
@@ -136,14 +137,17 @@ class Exec:
             else:
                 for stream, fd in enumerate(self.stdio):
                     os.dup2(fd, stream)
-            path = program.prepare(config, confinement=confinement, proc=proc)
-            variables = program.environment(config)
+            becoming = program.prepare(config, confinement=confinement, proc=proc)
+            if self.die_with_parent:
+                because("who waits for this process is to be there when it ends")
+                prctl.set_pdeathsig(signals.SIGKILL)  # a change of user would have cleared it
             if confinement is not None and confinement.notifies:
                 from minicontainer.libcontainer import seccomp_listener  # imported by the parent
 
+                becoming.limit_files()
                 seccomp_listener.hand_over(channel, program.confine(confinement))
                 confinement = None
-            program.become_program(config, path, variables, confinement, preserve_fds=self.preserve_fds)
+            becoming.become(confinement, preserve_fds=self.preserve_fds)
         except BaseException as error:
             channel.send_error(error)
         os._exit(126)

@@ -93,14 +93,13 @@ class Init:
             because("another container may share the pid namespace: it finds nothing of ours in /proc")
             prctl.set_dumpable(False)
             self._isolate()
-            path = self._settle()
-            variables = program.environment(self.process)
+            becoming = self._settle()
             if self.confinement is not None and self.confinement.notifies:
-                self._confine_now()
+                self._confine_now(becoming)
             self.channel.send("ready")
             self.channel.close()
             connection = self._wait_for_start()
-            self._execute(connection, path, variables)
+            self._execute(connection, becoming)
         except BaseException as error:
             # The one place where every error is caught: it is raised again in the parent.
             _tell(connection or self.channel, error)
@@ -185,20 +184,21 @@ class Init:
         for stream, fd in enumerate(self.asked.stdio):
             os.dup2(null if null >= 0 and _is_null(fd) else fd, stream)
 
-    def _settle(self) -> str:
-        path = program.prepare(self.process, self.linux, self.confinement, self.proc)
+    def _settle(self) -> program.Program:
+        becoming = program.prepare(self.process, self.linux, self.confinement, self.proc)
         if self.asked.die_with_parent:
             because("the change of user cleared it")
             prctl.set_pdeathsig(signals.SIGKILL)
-        return path
+        return becoming
 
-    def _confine_now(self) -> None:
+    def _confine_now(self, becoming: program.Program) -> None:
         """The agent gets the listener from whoever creates the container, so that is when it is made."""
         # Imported by the parent, with what made the confinement.
         from minicontainer.libcontainer import seccomp_listener
 
         assert self.confinement is not None
         confined, self.confinement = self.confinement, None
+        becoming.limit_files()
         listener = program.confine(confined, executes=not self.reaps)
         seccomp_listener.hand_over(self.channel, listener)
 
@@ -211,16 +211,14 @@ class Init:
                 return channel
             channel.close()
 
-    def _execute(self, connection: Channel, path: str, variables: dict[str, str]) -> None:
+    def _execute(self, connection: Channel, becoming: program.Program) -> None:
         def become() -> None:
             try:
                 if self.spec.hooks is not None:
                     from minicontainer.libcontainer import hooks
 
                     hooks.run(self.spec.hooks, "start_container", self._state("created"), "/")
-                program.become_program(
-                    self.process, path, variables, self.confinement, preserve_fds=self.asked.preserve_fds
-                )
+                becoming.become(self.confinement, preserve_fds=self.asked.preserve_fds)
             except Exception as error:
                 _tell(connection, error)
                 os._exit(126)
@@ -230,6 +228,7 @@ class Init:
             if self.confinement is not None:
                 # The small init is as confined as one that came with the image would be.
                 process.close_range(3)
+                becoming.limit_files()
                 confined, self.confinement = self.confinement, None
                 program.confine(confined, executes=False)
             from minicontainer.libcontainer import reaper

@@ -1,12 +1,15 @@
 """The last steps before execve, the same for a container's first program and for exec.
 
     limits, personality ─► bounding set ─► groups, user ─► cwd ─► capability sets ─► no_new_privs
-                                                 ─► program found ─► seccomp's program ─► execve
+           ─► program found ─► the limit of open files ─► seccomp's program ─► execve
 
 The order is the kernel's: the bounding set needs CAP_SETPCAP, which a change of user takes away;
 the other sets can only be cut after that change; the working folder must be one that the new user
 may enter.  Without no_new_privs a seccomp program needs CAP_SYS_ADMIN, which most containers lack:
 it is lent to the process, as permitted, until the program is in.
+
+The limit of open files is the program's, and what our caller has open counts: so it is lowered when
+nothing more will be opened.  It is raised among the other limits, while that is still allowed.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from minicontainer.errors import (
     MinicontainerError,
     field,
 )
+from minicontainer.libcontainer import executable
 from minicontainer.libcontainer.user import home_of
 from minicontainer.linux import capabilities, credentials, keyring, limits, mount, personality, prctl, process
 from minicontainer.linux.door import because
@@ -33,19 +37,80 @@ if TYPE_CHECKING:
 
 SYS_ADMIN = capabilities.mask(["CAP_SYS_ADMIN"])
 SETGID = capabilities.mask(["CAP_SETGID"])
-MOST_INTERPRETERS = 6  # the kernel follows five (execve(2), Interpreter scripts)
+FILES = "RLIMIT_NOFILE"
 UMASK = 0o022  # of everything that is made, and of a program unless process.user.umask says otherwise
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Program:
+    """What execve gets: the file at ``path``, the arguments of ``config``, the environment.
+
+    ``files``: the limit of open files, as (field, soft, hard), where it is still to be lowered.
+    """
+
+    __slots__ = ("config", "files", "path", "variables")
+
+    def __init__(
+        self, config: Process, path: str, variables: dict[str, str], files: tuple[str, int, int] | None
+    ) -> None:
+        self.config = config
+        self.path = path
+        self.variables = variables
+        self.files = files
+
+    def limit_files(self) -> None:
+        """Lower the limit of open files; a second time does nothing.  Whoever is confined before
+        `become` calls it before that: the profile may not allow it."""
+        if self.files is not None:
+            (name, soft, hard), self.files = self.files, None
+            with field(name):
+                because("it counts what our caller has open too, so it is the last limit")
+                limits.setrlimit(FILES, soft, hard)
+
+    def become(self, confinement: Confinement | None = None, *, preserve_fds: int = 0) -> None:
+        """`confine`, and execve; what the kernel refuses is raised with Docker's meaning, exit code 126
+        or 127.
+
+        Without ``confinement`` there is no profile, or it is in force already.  ``preserve_fds``
+        descriptors from 3 on stay open.
+        """
+        process.close_range(3 + preserve_fds)
+        self.limit_files()
+        if confinement is not None:
+            # As late as can be: what follows it, the profile must allow.
+            confine(confinement)
+        try:
+            process.execve(self.path, self.config.args, self.variables)
+        except OSError as error:
+            refused = _refused(self.config.args[0], error)
+            if refused is error:
+                raise
+            raise refused from None
+
+
+def _refused(name: str, error: OSError) -> Exception:
+    """What execve's error means for the caller of a container."""
+    import errno
+
+    reason = f'exec: "{name}": {str(error.strerror).lower()}'
+    wrapped: MinicontainerError
+    if error.errno == errno.ENOENT:
+        wrapped = CommandNotFound(f"{reason} (its interpreter or loader is missing in the image)")
+    elif error.errno in (errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.EISDIR, errno.ELIBBAD):
+        wrapped = CommandNotExecutable(reason)
+    else:
+        return error
+    wrapped.step = getattr(error, "step", None)
+    return wrapped
 
 
 def prepare(
     config: Process, linux: Linux | None = None, confinement: Confinement | None = None, proc: int = -1
-) -> str:
-    """Everything up to `confine` and execve; the path of the program.  ``proc`` is of `hold_proc`.
+) -> Program:
+    """Everything up to `Program.become`.  ``proc`` is of `hold_proc`.
 
     Raises CommandNotFound, CommandNotExecutable, InvalidConfig with the field, or OSError.
     """
-    _limit(config)
+    files = _limit(config)
     _schedule(config, linux)
     if linux is not None and linux.personality is not None:
         with field("linux.personality"):
@@ -64,15 +129,15 @@ def prepare(
     elif lender is not None and config.user.uid != 0:
         # The change of user would have left nothing.
         _set(0, 0, now["inheritable"], now, lender)
-    program = find(config)
-    _refuse_own_interpreter(program, config.args[0])
+    path = executable.find(config)
+    executable.refuse_own_interpreter(path, config.args[0])
     if proc >= 0:
         from minicontainer.libcontainer import labels
 
         labels.apply(config, proc)  # before no_new_privs, which forbids some changes of label
     if config.no_new_privileges:
         prctl.set_no_new_privs()
-    return program
+    return Program(config, path, environment(config), files)
 
 
 def hold_proc(config: Process) -> int:
@@ -107,12 +172,24 @@ def import_no_more() -> None:
     sys.path.clear()
 
 
-def _limit(config: Process) -> None:
+def _limit(config: Process) -> tuple[str, int, int] | None:
+    """Set the limits; Program.files."""
+    files = None
     for index, limit in enumerate(config.rlimits):
-        with field(f"process.rlimits[{index}] ({limit.type})"):
+        place = f"process.rlimits[{index}] ({limit.type})"
+        with field(place):
             if limit.type not in limits.RLIMITS:
                 raise InvalidConfig(f"unknown resource limit {limit.type!r}")
-            limits.setrlimit(limit.type, _signed(limit.soft), _signed(limit.hard))
+            soft, hard = _signed(limit.soft), _signed(limit.hard)
+            if limit.type == FILES and 0 <= soft <= hard:
+                now = limits.getrlimit(FILES)
+                until_then = max(soft, now[0]), max(hard, now[1])
+                files = (place, soft, hard) if until_then != (soft, hard) else None
+                if files is not None and until_then == now:
+                    continue
+                soft, hard = until_then
+            limits.setrlimit(limit.type, soft, hard)
+    return files
 
 
 def _schedule(config: Process, linux: Linux | None) -> None:
@@ -267,95 +344,6 @@ def confine(confinement: Confinement, *, executes: bool = True) -> int:
     return listener
 
 
-def find(config: Process) -> str:
-    """The program's path, by PATH of the container's environment as execvp(3) would.
-
-    Raises CommandNotFound or CommandNotExecutable with Docker's wording.
-    """
-    if not config.args:
-        raise InvalidConfig("config.json: process.args is empty")
-    name = config.args[0]
-    if not name:
-        raise CommandNotFound("exec: no command")
-    if "/" in name:
-        _check(name, name)
-        return name
-    path = next((v[5:] for v in reversed(config.env) if v.startswith("PATH=")), DEFAULT_PATH)
-    refused: Exception | None = None
-    for folder in path.split(":"):
-        candidate = os.path.join(folder or ".", name)
-        try:
-            _check(candidate, name)
-            return candidate
-        except CommandNotExecutable as error:
-            refused = refused or error
-        except CommandNotFound:
-            continue
-    raise refused or CommandNotFound(f'exec: "{name}": executable file not found in $PATH')
-
-
-def _check(path: str, name: str) -> None:
-    try:
-        status = os.stat(path)
-    except PermissionError:
-        raise CommandNotExecutable(f'exec: "{name}": permission denied') from None
-    except OSError as error:
-        # As Go writes it: engines know exit codes 126 and 127 by these words.
-        raise CommandNotFound(f'exec: "{name}": stat {path}: {str(error.strerror).lower()}') from None
-    if stat.S_ISDIR(status.st_mode):
-        # What execve(2) would say.
-        raise CommandNotExecutable(f'exec: "{name}": is a directory: permission denied')
-    if not os.access(path, os.X_OK, effective_ids=True):
-        raise CommandNotExecutable(f'exec: "{name}": permission denied')
-
-
-def _refuse_own_interpreter(path: str, name: str) -> None:
-    """An image's ``#!/proc/self/exe`` would start the host's Python, which runs this process, with the
-    image's libraries: and let it open that file (CVE-2019-5736).
-
-    Where the same file is on a mount of the container's own, whoever asked for that mount gave it.
-    A container that exchanges the file between this look and execve is not caught.
-    """
-    try:
-        own = os.stat("/proc/self/exe")
-    except FileNotFoundError:
-        return  # no /proc, no way to it
-    for _ in range(MOST_INTERPRETERS):
-        found = os.stat(path)
-        if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino) and not _on_own_mount(path):
-            raise CommandNotExecutable(f'exec: "{name}": leads to the interpreter of the runtime itself')
-        following = _interpreter(path)
-        if following is None or not os.path.exists(following):
-            return
-        path = following
-
-
-def _on_own_mount(path: str) -> bool:
-    """Whether a file is reached through a mount of this mount namespace (proc(5), fdinfo's mnt_id)."""
-    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        with open(f"/proc/self/fdinfo/{fd}") as info:
-            mount_id = next(line.split()[1] for line in info if line.startswith("mnt_id:"))
-    finally:
-        os.close(fd)
-    with open("/proc/self/mountinfo") as table:
-        return any(line.split(" ", 1)[0] == mount_id for line in table)
-
-
-def _interpreter(path: str) -> str | None:
-    """What a script's first line names; None for anything but a script."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except PermissionError:
-        return None  # executable, not readable: the kernel would not read a first line either
-    try:
-        first = os.read(fd, 256).partition(b"\n")[0]
-    finally:
-        os.close(fd)
-    words = first[2:].split(None, 1)
-    return os.fsdecode(words[0]) if first.startswith(b"#!") and words else None
-
-
 def environment(config: Process) -> dict[str, str]:
     """The environment that execve gets; later entries win.  Without HOME, that of the user in /etc/passwd."""
     found: dict[str, str] = {}
@@ -371,37 +359,3 @@ def environment(config: Process) -> dict[str, str]:
         finally:
             os.close(root)
     return found
-
-
-def become_program(
-    config: Process,
-    program: str,
-    variables: dict[str, str],
-    confinement: Confinement | None = None,
-    *,
-    preserve_fds: int = 0,
-) -> None:
-    """`confine`, and execve; what the kernel refuses is raised with Docker's meaning, exit code 126 or 127.
-
-    Without ``confinement`` there is no profile, or it is in force already.  ``preserve_fds`` descriptors
-    from 3 on stay open.
-    """
-    import errno
-
-    process.close_range(3 + preserve_fds)
-    if confinement is not None:
-        # As late as can be: what follows it, the profile must allow.
-        confine(confinement)
-    try:
-        process.execve(program, config.args, variables)
-    except OSError as error:
-        reason = f'exec: "{config.args[0]}": {str(error.strerror).lower()}'
-        wrapped: MinicontainerError
-        if error.errno == errno.ENOENT:
-            wrapped = CommandNotFound(f"{reason} (its interpreter or loader is missing in the image)")
-        elif error.errno in (errno.EACCES, errno.ENOEXEC, errno.EPERM, errno.EISDIR, errno.ELIBBAD):
-            wrapped = CommandNotExecutable(reason)
-        else:
-            raise
-        wrapped.step = getattr(error, "step", None)
-        raise wrapped from None

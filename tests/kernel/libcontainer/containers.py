@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -14,7 +15,7 @@ from minicontainer.libcontainer.options import Options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from tests.bundles import Bundle
@@ -187,6 +188,17 @@ def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < until, "that took too long"
         time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def open_files(count: int) -> Iterator[None]:
+    """So many descriptors more, as a caller with much to do has."""
+    held = [os.open("/", os.O_PATH | os.O_CLOEXEC) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for fd in held:
+            os.close(fd)
 
 
 def dies_of(container: Container, number: int = signal.SIGKILL) -> int:

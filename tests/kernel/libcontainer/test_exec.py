@@ -11,7 +11,7 @@ from minicontainer.errors import CommandNotExecutable, CommandNotFound, InvalidC
 from minicontainer.linux import capabilities, namespaces
 from minicontainer.linux.process import wait
 from tests.bundles import NAMESPACES
-from tests.kernel.libcontainer.containers import wait_until
+from tests.kernel.libcontainer.containers import open_files, wait_until
 from tests.kernel.linux.child import status
 
 TYPE_CHECKING = False
@@ -88,15 +88,23 @@ def test_its_own_capabilities_limits_and_no_new_privileges(containers: Container
     pid = sleeping(
         container,
         capabilities=dict.fromkeys(("bounding", "effective", "permitted"), given),
-        rlimits=[{"type": "RLIMIT_NOFILE", "soft": 300, "hard": 400}],
+        rlimits=[{"type": "RLIMIT_NOFILE", "soft": 30, "hard": 40}],
         noNewPrivileges=True,
     )
     for key in ("CapBnd", "CapEff", "CapPrm"):
         assert int(status(key, pid), 16) == capabilities.mask(given)
     assert status("NoNewPrivs", pid) == "1"
     with open(f"/proc/{pid}/limits") as table:
-        assert next(line.split()[3:5] for line in table if line.startswith("Max open")) == ["300", "400"]
+        assert next(line.split()[3:5] for line in table if line.startswith("Max open")) == ["30", "40"]
     end(pid)
+
+
+def test_fewer_files_than_its_caller_has_open(containers: Containers, bundle: Bundle) -> None:
+    container = containers.sleeping(bundle)
+    limit = {"type": "RLIMIT_NOFILE", "soft": 7, "hard": 8}
+    with open_files(50):
+        found = containers.exec(container, process("sh", "-c", "ulimit -n; ulimit -Hn", rlimits=[limit]))
+    assert found.out.split() == ["7", "8"]
 
 
 def test_it_leads_its_own_session_and_holds_three_descriptors(containers: Containers, bundle: Bundle) -> None:

@@ -11,8 +11,9 @@ import struct
 import pytest
 
 from minicontainer.errors import CommandNotExecutable, CommandNotFound, InvalidConfig
-from minicontainer.linux import capabilities
-from tests.kernel.libcontainer.containers import wait_until
+from minicontainer.libcontainer.init import INIT_ANNOTATION
+from minicontainer.linux import capabilities, limits
+from tests.kernel.libcontainer.containers import open_files, wait_until
 from tests.kernel.linux.child import in_child, status
 
 TYPE_CHECKING = False
@@ -251,9 +252,28 @@ def test_limits_arrive(containers: Containers, bundle: Bundle) -> None:
     assert lines["Max processes"] == ["100", "100"]
 
 
-def test_the_largest_number_is_unlimited(containers: Containers, bundle: Bundle) -> None:
-    from minicontainer.linux import limits
+@pytest.mark.parametrize("reaps", ["true", "false"])
+def test_fewer_files_than_the_caller_has_open(containers: Containers, bundle: Bundle, reaps: str) -> None:
+    """What is opened until the program starts is not the program's."""
+    bundle.change(
+        {
+            "process.rlimits": [{"type": "RLIMIT_NOFILE", "soft": 7, "hard": 8}],
+            "annotations": {INIT_ANNOTATION: reaps},
+        }
+    )
+    with open_files(50):
+        assert containers.run(bundle, "ulimit -n; ulimit -Hn").out.split() == ["7", "8"]
 
+
+@pytest.mark.needs("capability:sys_resource")
+def test_more_files_than_the_caller_may_open(containers: Containers, bundle: Bundle) -> None:
+    """Raised while that is allowed: the program itself may not."""
+    hard = limits.getrlimit("RLIMIT_NOFILE")[1] + 1
+    bundle.change({"process.rlimits": [{"type": "RLIMIT_NOFILE", "soft": 7, "hard": hard}]})
+    assert containers.run(bundle, "ulimit -n; ulimit -Hn").out.split() == ["7", str(hard)]
+
+
+def test_the_largest_number_is_unlimited(containers: Containers, bundle: Bundle) -> None:
     if limits.getrlimit("RLIMIT_CPU")[1] != limits.RLIM_INFINITY:
         pytest.skip("our own processor time is limited")
     bundle.change({"process.rlimits": [{"type": "RLIMIT_CPU", "soft": 2**64 - 1, "hard": 2**64 - 1}]})

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicontainer.errors import CommandNotExecutable, CommandNotFound, InvalidConfig
-from minicontainer.libcontainer import process
+from minicontainer.libcontainer import executable, process
 from minicontainer.oci.runtime import Process
 
 TYPE_CHECKING = False
@@ -32,42 +32,42 @@ def config(*args: str, path: str | None = None) -> Process:
 
 
 def test_the_first_that_can_be_executed(folders: Path) -> None:
-    found = process.find(config("tool", path=f"{folders}/one:{folders}/two"))
+    found = executable.find(config("tool", path=f"{folders}/one:{folders}/two"))
     assert found == f"{folders}/two/tool"
 
 
 def test_what_is_there_but_cannot_be_executed_is_126(folders: Path) -> None:
     with pytest.raises(CommandNotExecutable, match='exec: "only": permission denied') as caught:
-        process.find(config("only", path=f"{folders}/two:{folders}/one"))
+        executable.find(config("only", path=f"{folders}/two:{folders}/one"))
     assert caught.value.exit_code == 126
     with pytest.raises(CommandNotExecutable, match="is a directory"):
-        process.find(config(f"{folders}/one/folder"))
+        executable.find(config(f"{folders}/one/folder"))
 
 
 def test_what_is_nowhere_is_127(folders: Path) -> None:
     with pytest.raises(CommandNotFound, match=r'"none": executable file not found in \$PATH') as caught:
-        process.find(config("none", path=f"{folders}/one:/no/such"))
+        executable.find(config("none", path=f"{folders}/one:/no/such"))
     assert caught.value.exit_code == 127
 
 
 def test_an_absolute_path_needs_no_path(folders: Path) -> None:
-    assert process.find(config(f"{folders}/two/tool", path="")) == f"{folders}/two/tool"
+    assert executable.find(config(f"{folders}/two/tool", path="")) == f"{folders}/two/tool"
 
 
 def test_without_a_path_the_usual_folders_are_searched() -> None:
-    assert process.find(config("sh")) in ("/bin/sh", "/usr/bin/sh")
+    assert executable.find(config("sh")) in ("/bin/sh", "/usr/bin/sh")
 
 
 def test_an_empty_part_of_the_path_is_the_working_directory(
     folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folders / "two")
-    found = process.find(config("tool", path=f"{folders}/one::/bin"))
+    found = executable.find(config("tool", path=f"{folders}/one::/bin"))
     assert os.path.samefile(found, folders / "two" / "tool")
 
 
 def test_the_last_path_of_the_environment_counts(folders: Path) -> None:
-    found = process.find(Process(cwd="/", args=["tool"], env=["PATH=/no/such", f"PATH={folders}/two"]))
+    found = executable.find(Process(cwd="/", args=["tool"], env=["PATH=/no/such", f"PATH={folders}/two"]))
     assert found == f"{folders}/two/tool"
 
 
