@@ -57,6 +57,7 @@ VERBS = (
     Verb("export", "minicontainer.cli.export", "Export a container's file system as a tar archive"),
     Verb("diff", "minicontainer.cli.diff", "Show what changed in a container's file system"),
     Verb("top", "minicontainer.cli.top", "Show the running processes of a container"),
+    Verb("stats", "minicontainer.cli.stats", "Show what containers use of the host, live"),
     Verb("logs", "minicontainer.cli.logs", "Fetch the logs of a container"),
     Verb("events", "minicontainer.cli.events", "Get real time events of containers and images"),
     Verb("stop", "minicontainer.cli.stop", "Stop one or more running containers"),
