@@ -25,6 +25,7 @@ next.  That is how `status` tells a created container from a running one.
 from __future__ import annotations
 
 import _socket as socket
+import os
 import struct
 
 from minicontainer import errors
@@ -67,8 +68,12 @@ class Channel:
         return (jsontext.loads(data), fds) if data else None
 
     def send_error(self, error: BaseException) -> None:
-        """Send an exception, which `expect` raises again at the other end."""
-        self.send("error", error=errors.to_wire(error))
+        """Send an exception, which `expect` raises again at the other end.
+
+        By write(2), which hardly any seccomp profile forbids: unsaid, a refused execve is end of file.
+        """
+        message = {"type": "error", "error": errors.to_wire(error)}
+        os.write(self.connection.fileno(), jsontext.dumps(message).encode())
 
     def expect(self, *kinds: str) -> tuple[str, list[int]] | None:
         """The kind and descriptors of the next message; None at the end; a sent error is raised.

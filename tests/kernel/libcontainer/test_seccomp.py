@@ -9,8 +9,9 @@ import signal
 
 import pytest
 
-from minicontainer.errors import InvalidConfig
+from minicontainer.errors import CommandNotFound, InvalidConfig
 from minicontainer.libcontainer import seccomp
+from minicontainer.libcontainer.init import INIT_ANNOTATION
 from minicontainer.util import files
 from tests.calls import NEEDED, build, require_libseccomp, words
 
@@ -211,6 +212,25 @@ def test_exec_is_confined_as_the_container_is(containers: Containers, bundle: Bu
     assert containers.exec(container, process).out == f"{EPERM}\n"
     assert containers.exec(container, {**process, "noNewPrivileges": True}).out == f"{EPERM}\n"
     assert containers.exec(container, {**process, "user": {"uid": 7, "gid": 7}}).out == f"{EPERM}\n"
+
+
+@pytest.mark.parametrize("reaps", ["true", "false"])
+def test_a_profile_without_sockets_hides_no_failure(
+    containers: Containers, bundle: Bundle, reaps: str
+) -> None:
+    """execve finds no interpreter, and start and exec say so."""
+    with open(f"{bundle.rootfs}/bin/broken", "w") as script:
+        script.write("#!/no/such/interpreter\n")
+        os.fchmod(script.fileno(), 0o755)
+    bundle.change(profile({"names": ["sendmsg", "sendto", "sendmmsg"], "action": "SCMP_ACT_ERRNO"}))
+    bundle.change({"annotations": {INIT_ANNOTATION: reaps}})
+    bundle.program("/bin/broken")
+    container = containers.create(bundle)
+    with pytest.raises(CommandNotFound, match="its interpreter or loader is missing"):
+        container.start()
+    sleeping = containers.sleeping(bundle)
+    with pytest.raises(CommandNotFound, match="its interpreter or loader is missing"):
+        containers.exec(sleeping, {"cwd": "/", "args": ["/bin/broken"]})
 
 
 def test_the_small_init_is_confined_too(containers: Containers, bundle: Bundle) -> None:
