@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from minicontainer.engine.health import Healthcheck
     from minicontainer.engine.records import Config, Container, HostConfig
 
 OPTIONS = (
@@ -93,6 +94,42 @@ OPTIONS = (
         help="Map group ids: CONTAINER:HOST[:SIZE]",
     ),
     option("--group-add", metavar="list", multiple=True, help="Add groups of the image, by name or number"),
+    option("--health-cmd", metavar="string", default="", help="Command to run to check health"),
+    option(
+        "--health-interval",
+        metavar="duration",
+        type=types.NANOSECONDS,
+        default=0,
+        help="Time between running the check (ms|s|m|h) (30s)",
+    ),
+    option(
+        "--health-retries",
+        metavar="int",
+        type=types.INTEGER,
+        default=0,
+        help="Consecutive failures needed to report unhealthy (3)",
+    ),
+    option(
+        "--health-start-interval",
+        metavar="duration",
+        type=types.NANOSECONDS,
+        default=0,
+        help="Time between running the check during the start period (5s)",
+    ),
+    option(
+        "--health-start-period",
+        metavar="duration",
+        type=types.NANOSECONDS,
+        default=0,
+        help="Time for the container to start, before failures count (0s)",
+    ),
+    option(
+        "--health-timeout",
+        metavar="duration",
+        type=types.NANOSECONDS,
+        default=0,
+        help="Maximum time to allow one check to run (30s)",
+    ),
     option(
         "-h",
         "--hostname",
@@ -151,6 +188,7 @@ OPTIONS = (
         default="bridge",
         help="none, host or bridge (bridge)",
     ),
+    flag("--no-healthcheck", help="Disable any health check that the image has"),
     option(
         "--oom-score-adj", metavar="int", type=types.OOM_SCORE, default=0, help="The kernel's OOM preference"
     ),
@@ -284,7 +322,26 @@ def _config(image: str, words: tuple[str, ...], flags: dict[str, Any]) -> Config
         attach=not flags["detach"],
         stop_signal=str(stop) if stop else "",
         stop_timeout=flags["stop_timeout"],
+        healthcheck=_healthcheck(flags),
     )
+
+
+def _healthcheck(flags: dict[str, Any]) -> Healthcheck | None:
+    names = ("interval", "timeout", "start_period", "start_interval", "retries")
+    given = {name: flags[f"health_{name}"] for name in names}
+    if not flags["health_cmd"] and not any(given.values()) and not flags["no_healthcheck"]:
+        return None
+    from minicontainer.cli.command import FlagError
+    from minicontainer.engine.health import Healthcheck
+
+    if flags["no_healthcheck"]:
+        if flags["health_cmd"] or any(given.values()):
+            raise FlagError("--no-healthcheck conflicts with --health-* options")
+        return Healthcheck(test=["NONE"])
+    for name, value in given.items():
+        if value < 0:
+            raise FlagError(f"--health-{name.replace('_', '-')} cannot be negative")
+    return Healthcheck(test=["CMD-SHELL", flags["health_cmd"]] if flags["health_cmd"] else [], **given)
 
 
 def _host(flags: dict[str, Any]) -> HostConfig:

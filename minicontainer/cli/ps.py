@@ -94,10 +94,17 @@ def state_text(found: Found, now: float) -> str:
     """``Up 2 minutes``, ``Up 2 minutes (Paused)``, ``Exited (0) 3 hours ago``, ``Created``."""
     status = found.status
     if found.running:
-        return f"Up {ago(now - status.started)}{' (Paused)' if found.paused else ''}"
+        return f"Up {ago(now - status.started)}{_remark(found)}"
     if found.state in ("exited", "restarting"):
         return f"{found.state.capitalize()} ({status.exit_code}) {ago(now - status.finished)} ago"
     return found.state.capitalize()
+
+
+def _remark(found: Found) -> str:
+    if found.paused:
+        return " (Paused)"
+    told = {"none": "", "starting": " (health: starting)"}
+    return told.get(found.health_status, f" ({found.health_status})")
 
 
 def _row(sizes: Sizes, found: Found, whole: bool) -> dict[str, Any]:

@@ -93,6 +93,7 @@ CPUSET_CPUS = Parsed("string", lambda text: units.parse_cpuset(text, _online("cp
 CPUSET_MEMS = Parsed("string", lambda text: units.parse_cpuset(text, _online("node")), may_be_empty=True)
 OOM_SCORE = Parsed("int", values.parse_oom_score)
 DURATION = Parsed("duration", units.parse_duration)
+NANOSECONDS = Parsed("duration", lambda text: round(units.parse_duration(text) * 1e9))
 ULIMIT = Parsed("ulimit", values.parse_ulimit)
 SIGNAL = Parsed("signal", values.parse_signal)
 RESTART = Parsed("string", values.parse_restart)

@@ -17,14 +17,14 @@ from minicontainer.errors import Conflict, NotFound
 from minicontainer.linux import door, process
 from minicontainer.linux.door import because
 from minicontainer.oci import jsontext
-from minicontainer.oci.image import ContainerConfig
+from minicontainer.oci.image import ContainerConfig, Healthcheck
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from minicontainer.engine.records import Container
+    from minicontainer.engine.records import Config, Container
     from minicontainer.image.model import Image
     from minicontainer.libcontainer.container import Container as Runtime
 
@@ -176,7 +176,7 @@ def _commit(
             labels=config.labels or None,
             stop_signal=config.stop_signal,
             stop_timeout=config.stop_timeout,
-            healthcheck=base.healthcheck,
+            healthcheck=_healthcheck(config),
             on_build=base.on_build,
             shell=base.shell,
         ),
@@ -185,6 +185,20 @@ def _commit(
     )
     _tell_journal(engine, container, image, reference, message)
     return image
+
+
+def _healthcheck(config: Config) -> Healthcheck | None:
+    own = config.healthcheck
+    if own is None:
+        return None
+    return Healthcheck(
+        test=own.test or None,
+        interval=own.interval,
+        timeout=own.timeout,
+        start_period=own.start_period,
+        start_interval=own.start_interval,
+        retries=own.retries,
+    )
 
 
 def _tell_journal(

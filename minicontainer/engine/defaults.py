@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from minicontainer.engine import health
+from minicontainer.engine.health import Healthcheck
 from minicontainer.engine.records import Config
 from minicontainer.engine.spec import merge_environment
 from minicontainer.errors import UsageError
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def merge(config: Config, image: ContainerConfig) -> None:
-    """Fill ``config`` from the image's.  Raises UsageError when neither names a program.
+    """Fill ``config`` from the image's.
+
+    Raises UsageError when neither names a program, and for a health check that cannot be.
 
     An entrypoint that was asked for discards the image's command, which was written for another.
     """
@@ -28,3 +32,20 @@ def merge(config: Config, image: ContainerConfig) -> None:
     config.stop_signal = config.stop_signal or image.stop_signal
     if config.stop_timeout is None:
         config.stop_timeout = image.stop_timeout
+    config.healthcheck = health.merge(config.healthcheck, _healthcheck(image))
+    if config.healthcheck is not None:
+        health.check(config.healthcheck)
+
+
+def _healthcheck(image: ContainerConfig) -> Healthcheck | None:
+    own = image.healthcheck
+    if own is None:
+        return None
+    return Healthcheck(
+        test=own.test or [],
+        interval=own.interval,
+        timeout=own.timeout,
+        start_period=own.start_period,
+        start_interval=own.start_interval,
+        retries=own.retries,
+    )

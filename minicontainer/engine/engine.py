@@ -16,7 +16,7 @@ import signal
 from contextlib import suppress
 
 from minicontainer import cgroups
-from minicontainer.engine import events, pausing, records
+from minicontainer.engine import events, health, pausing, records
 from minicontainer.engine.naming import Names
 from minicontainer.engine.records import Container, Folders, HostConfig, Status
 from minicontainer.errors import Conflict, CorruptData, MinicontainerError, NotFound
@@ -28,6 +28,7 @@ from minicontainer.storage.tree import remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from minicontainer.engine.health import Health
     from minicontainer.image.model import Image
     from minicontainer.image.store import ImageStore
     from minicontainer.network.bridge import BridgeNetwork
@@ -42,12 +43,14 @@ RETRY = 0.2  # seconds
 class Found:
     """A container with its status, as `Engine.find` and `Engine.containers` give it."""
 
-    __slots__ = ("_paused", "container", "status")
+    __slots__ = ("_health", "_paused", "container", "folder", "status")
 
-    def __init__(self, container: Container, status: Status) -> None:
+    def __init__(self, container: Container, status: Status, folder: str) -> None:
         self.container = container
         self.status = status
+        self.folder = folder
         self._paused: bool | None = None
+        self._health: Health | None = None
 
     @property
     def state(self) -> str:
@@ -67,6 +70,20 @@ class Found:
         if self._paused is None:
             self._paused = self.running and pausing.frozen(self.container.id)
         return self._paused
+
+    @property
+    def health(self) -> Health | None:
+        """What its health check says; None without one, and before the first start."""
+        if self._health is None and self.status.started and health.command(self.container.config.healthcheck):
+            self._health = records.load_health(self.folder)
+        return self._health
+
+    @property
+    def health_status(self) -> str:
+        """starting, healthy, unhealthy or none: what is not being probed is unhealthy."""
+        if self.health is None:
+            return health.NONE
+        return self.health.status if self.running and not self.paused else health.UNHEALTHY
 
 
 class AlreadyRunning(Conflict):
@@ -140,7 +157,7 @@ class Engine:
         """What the files say.  Raises NotFound, CorruptData."""
         folder = self.folders.container(container_id)
         try:
-            found = Found(records.load_container(folder), records.load_status(folder))
+            found = Found(records.load_container(folder), records.load_status(folder), folder)
         except FileNotFoundError as error:
             if os.path.isdir(folder):  # it is made, and goes, as a whole
                 raise CorruptData(f"{error.filename} is missing") from None
@@ -422,7 +439,7 @@ class Engine:
             # It can be seen, and removed to make room; once there is some, the next command writes it down.
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
                 raise
-        return Found(container, ended)
+        return Found(container, ended, found.folder)
 
     def give_back(self, container: Container) -> None:
         """What a container holds besides its folder: processes, control group, runtime state, address."""

@@ -77,6 +77,21 @@ def of_container(folders: Folders, container: Container, action: str, **extra: s
     emit(folders, "container", action, container.id, {**container.config.labels, **own, **extra})
 
 
+class OfExec:
+    """Tells the journal of one more process in a container, under an id of its own."""
+
+    def __init__(self, folders: Folders, container: Container, args: list[str]) -> None:
+        self.folders = folders
+        self.container = container
+        self.command = " ".join(args)
+        self.id = os.urandom(32).hex()
+
+    def __call__(self, action: str, **extra: str) -> None:
+        """Of exec_create and exec_start the command is a part, as in Docker."""
+        whole = action if extra else f"{action}: {self.command}"
+        of_container(self.folders, self.container, whole, execID=self.id, **extra)
+
+
 def of_image(folders: Folders, action: str, image_id: str, name: str = "", **extra: str) -> None:
     """Append an event of an image; Docker's ``name`` is the reference, or the id where there is none."""
     emit(folders, "image", action, image_id, {"name": name or image_id, **extra})

@@ -96,7 +96,7 @@ def launch(engine: Engine, found: Found, options: Options) -> Socket:
     """Start the process in a session of its own; a client's socket, as `Engine.start` gives one."""
     config = configure(engine, found, options)
     runtime = engine.runtime(found)
-    told = _Told(engine, found, options.args)
+    told = events.OfExec(engine.folders, found.container, options.args)
     told("exec_create")
     ours, theirs = sockets.pair(sockets.SOCK_STREAM)
     because("a session for this process, which outlives this command")
@@ -110,23 +110,8 @@ def launch(engine: Engine, found: Found, options: Options) -> Socket:
     return ours
 
 
-class _Told:
-    """Tells the journal of one exec, under an id of its own."""
-
-    def __init__(self, engine: Engine, found: Found, args: list[str]) -> None:
-        self.engine = engine
-        self.found = found
-        self.command = " ".join(args)
-        self.id = os.urandom(32).hex()
-
-    def __call__(self, action: str, **extra: str) -> None:
-        """Of exec_create and exec_start the command is a part, as in Docker."""
-        whole = action if extra else f"{action}: {self.command}"
-        events.of_container(self.engine.folders, self.found.container, whole, execID=self.id, **extra)
-
-
 def _live(
-    runtime: Runtime, config: Process, options: Options, starter: Socket, owner: int, told: _Told
+    runtime: Runtime, config: Process, options: Options, starter: Socket, owner: int, told: events.OfExec
 ) -> None:
     """The session's whole life; does not return."""
     try:

@@ -12,7 +12,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from minicontainer.engine.health import Healthcheck
     from minicontainer.image.model import Image
+    from minicontainer.oci.image import Healthcheck as ImageHealthcheck
+
+    AnyHealthcheck = Healthcheck | ImageHealthcheck
 
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time, which Docker shows for what has not happened
 
@@ -64,6 +68,28 @@ def state(found: Found) -> dict[str, Any]:
         "Error": status.error,
         "StartedAt": _time(status.started),
         "FinishedAt": _time(status.finished),
+        **_health(found),
+    }
+
+
+def _health(found: Found) -> dict[str, Any]:
+    if found.health is None:
+        return {}
+    log = [
+        {
+            "Start": timestamp(one.start),
+            "End": timestamp(one.end),
+            "ExitCode": one.exit_code,
+            "Output": one.output,
+        }
+        for one in found.health.log
+    ]
+    return {
+        "Health": {
+            "Status": found.health_status,
+            "FailingStreak": found.health.failing_streak,
+            "Log": log,
+        }
     }
 
 
@@ -155,6 +181,7 @@ def _config(record: Container) -> dict[str, Any]:
         "OpenStdin": config.open_stdin,
         "Env": config.env,
         "Cmd": config.cmd or None,
+        **_healthcheck(config.healthcheck),
         "Image": config.image,
         "WorkingDir": config.working_dir,
         "Entrypoint": config.entrypoint or None,
@@ -162,6 +189,22 @@ def _config(record: Container) -> dict[str, Any]:
         "StopSignal": config.stop_signal or "SIGTERM",
         **({} if config.stop_timeout is None else {"StopTimeout": config.stop_timeout}),
     }
+
+
+def _healthcheck(asked: AnyHealthcheck | None) -> dict[str, Any]:
+    """A container's or an image's; what was not asked for is left out."""
+    if asked is None:
+        return {}
+    names = {
+        "Test": "test",
+        "Interval": "interval",
+        "Timeout": "timeout",
+        "StartPeriod": "start_period",
+        "StartInterval": "start_interval",
+        "Retries": "retries",
+    }
+    values = {shown: getattr(asked, name) for shown, name in names.items()}
+    return {"Healthcheck": {shown: value for shown, value in values.items() if value}}
 
 
 def _network(record: Container, status: Status) -> dict[str, Any]:
@@ -191,6 +234,7 @@ def image(found: Image, driver: str) -> dict[str, Any]:
             "User": config.user,
             "Env": config.env,
             "Cmd": config.cmd,
+            **_healthcheck(config.healthcheck),
             "Entrypoint": config.entrypoint,
             "WorkingDir": config.working_dir,
             "Labels": config.labels,

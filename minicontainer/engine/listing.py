@@ -9,7 +9,7 @@ ancestor                    an image: those made of it, or of one that was built
 volume                      where a mount comes from, or where it is in the container
 network                     the network's name
 publish                     a port: no container has published one yet
-health                      starting, healthy, unhealthy, none: no container has a health check yet
+health                      starting, healthy, unhealthy; none for those without a health check
 before, since               a container: those made before or after it
 ==========================  =========================================================================
 
@@ -18,6 +18,7 @@ Of several values of another key, one must match.
 
 from __future__ import annotations
 
+from minicontainer.engine import health
 from minicontainer.errors import NotFound, UsageError
 
 TYPE_CHECKING = False
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     Test = Callable[[Found, str], bool]
 
 STATES = {"created", "restarting", "running", "removing", "paused", "exited", "dead"}
-HEALTH = {"starting", "healthy", "unhealthy", "none"}
+HEALTH = {health.STARTING, health.HEALTHY, health.UNHEALTHY, health.NONE}
 
 
 def select(
@@ -55,9 +56,9 @@ def _check(wanted: Mapping[str, list[str]]) -> None:
     for state in wanted.get("status", []):
         if state not in STATES:
             raise UsageError(f"Invalid filter 'status={state}'")
-    for health in wanted.get("health", []):
-        if health not in HEALTH:
-            raise UsageError(f"Unrecognised filter value for health: {health}")
+    for status in wanted.get("health", []):
+        if status not in HEALTH:
+            raise UsageError(f"Unrecognised filter value for health: {status}")
     for code in wanted.get("exited", []):
         if not code.removeprefix("-").isdigit():
             raise UsageError(f"Invalid filter 'exited={code}': not a whole number")
@@ -118,6 +119,6 @@ TESTS: dict[str, Test] = {
     "network": lambda found, value: found.container.host.network_mode == value,
     "volume": _mounted,
     "publish": lambda found, value: False,
-    "health": lambda found, value: value == "none",
+    "health": lambda found, value: found.health_status == value,
 }
 FILTERS = (*TESTS, "label", "ancestor", "before", "since")

@@ -154,6 +154,7 @@ class Monitor:
         os.makedirs(meeting, 0o700, exist_ok=True)
         self.session.listener = sockets.listen(meeting, "attach.sock", sockets.SOCK_STREAM)
         self.runtime.start()
+        self._watch_health()
         self.status.state = "running"
         self.status.pid = self.runtime.record.pid
         self.status.started = time.time()
@@ -165,6 +166,12 @@ class Monitor:
         self.session.welcome(self.starter)
         self._drop_own_streams()
         self.session.rest = Rest.of(self.engine, self.container.id, self.runtime.pidfd)
+
+    def _watch_health(self) -> None:
+        if self.container.config.healthcheck is not None:
+            from minicontainer.engine.healthwatch import Watch
+
+            self.session.watch = Watch.begin(self.engine.folders, self.container)
 
     def _open_log(self) -> logs.Writer | None:
         config, host = self.container.config, self.container.host

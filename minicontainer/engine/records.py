@@ -10,6 +10,7 @@
                 status.json            Status: what became of it; replaced by its monitor
                 config.json            the OCI configuration; with rootfs/ this folder is the bundle
                 rootfs/                where the monitor mounts the root file system, seen by it alone
+                health.json            health.Health: what its health check says; replaced by its monitor
                 hosts hostname resolv.conf   bound into the container
                 log.json log.json.1    what the program wrote (logs.py)
                 ...                    the writable layer, as the storage driver lays it out
@@ -39,6 +40,7 @@ import os
 import time
 from contextlib import suppress
 
+from minicontainer.engine.health import Health, Healthcheck, Result
 from minicontainer.errors import CorruptData, InvalidConfig
 from minicontainer.libcontainer.state import start_time
 from minicontainer.oci import document
@@ -48,9 +50,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
 
-    K = TypeVar("K", bound="Kept")
+    K = TypeVar("K", bound=document.Document)
 
 ALL = "containers"  # the lock of what they share
+HEALTH = "health.json"
 
 
 class Kept(document.Document):
@@ -93,6 +96,7 @@ class Config(Kept):
     attach: bool = True
     stop_signal: str = ""
     stop_timeout: int | None = None
+    healthcheck: Healthcheck | None = None
 
 
 class HostConfig(Kept):
@@ -240,7 +244,18 @@ def load_status(folder: str) -> Status:
     return _load(f"{folder}/status.json", Status)
 
 
-def save(path: str, record: Kept, *, sync: bool = True) -> None:
+def load_health(folder: str) -> Health:
+    """health.json of ``folder``, or a new one.  A damaged one says so in its log: the next probe mends it."""
+    try:
+        return _load(f"{folder}/{HEALTH}", Health)
+    except FileNotFoundError:
+        return Health()
+    except CorruptData as error:
+        now = time.time_ns()
+        return Health(log=[Result(start=now, end=now, exit_code=-1, output=str(error))])
+
+
+def save(path: str, record: document.Document, *, sync: bool = True) -> None:
     """Write a record as JSON."""
     files.write_atomic(path, document.pack(record), sync=sync)
 

@@ -10,14 +10,17 @@ It stays the same process: its id, its child (init, which dies with it), its mou
 open descriptors.  What Python knew is either on disk (container.json, status.json, libcontainer's
 state) or in a pipe, as JSON:
 
-    {"id", "root", "run", "storage", "pidfd", "session": Session.keep(), "log": logs.Writer.keep()}
+    {"id", "root", "run", "storage", "pidfd",
+     "session": Session.keep(), "log": logs.Writer.keep(), "watch": healthwatch.Watch.facts}
 
 A monitor does not rest while somebody listens at the door, while a client is behind, or where it was
 not started by the launcher (sys._xoptions["launcher"]) and so knows no way back, nor when that file is
 not the same any more.  What a later release finds in the pipe was written by this one.
 
 A monitor that woke up has no more modules than a session needs: the others come when the program
-has ended.  One whose program never falls silent goes the same way once, after `YOUNG` seconds.
+has ended.  One whose program never falls silent goes the same way once, after `YOUNG` seconds.  One that
+only woke up to probe its container's health rests as soon as that is done; where the next probe is nearer
+than `QUIET`, it stays awake.
 """
 
 from __future__ import annotations
@@ -35,12 +38,14 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from minicontainer.engine.engine import Engine
+    from minicontainer.engine.healthwatch import Watch
     from minicontainer.engine.monitor import Monitor
     from minicontainer.engine.session import Session
 
 QUIET = 2.0  # seconds
 YOUNG = 5.0
 MOST_KEPT = 32 << 10  # bytes, half of what a pipe holds
+LONGEST = 2**31 - 1  # of poll(2), milliseconds
 NAME = "minicontainer-monitor"
 
 
@@ -79,9 +84,11 @@ class Rest:
         if _file(self.launcher) != self.file:
             self.file = ()  # stay awake
         kept = session.keep()
-        if kept is None or not self.file:
+        if kept is None or not self.file or _probes_soon(session):
             return
-        state = {**self.facts, "session": kept, "log": session.log.keep() if session.log else None}
+        log = session.log.keep() if session.log else None
+        watch = session.watch.facts if session.watch is not None else None
+        state = {**self.facts, "session": kept, "log": log, "watch": watch}
         text = jsontext.dumps(state).encode()
         if len(text) > MOST_KEPT:
             return
@@ -98,7 +105,7 @@ class Rest:
 
         pidfd = self.facts["pidfd"]
         wanted = [f"{fd}:{events}" for fd, events in session.wanted(pidfd).items()]
-        words = [NAME, self.facts["id"], str(state), "-1", *wanted]
+        words = [NAME, self.facts["id"], str(state), str(_timeout(session)), *wanted]
         kept = [state, pidfd, *session.descriptors()]
         _pass_on(kept, True)
         try:
@@ -107,6 +114,21 @@ class Rest:
         except OSError:
             _pass_on(kept, False)
             self.file = ()  # stay awake
+
+
+def _due(session: Session) -> float | None:
+    return session.watch.due_ms if session.watch is not None else None
+
+
+def _probes_soon(session: Session) -> bool:
+    due = _due(session)
+    return due is not None and due < Rest.quiet_ms
+
+
+def _timeout(session: Session) -> int:
+    """What poll(2) is given: milliseconds until a probe is due, -1 for none."""
+    due = _due(session)
+    return -1 if due is None else min(int(due) + 1, LONGEST)
 
 
 def _file(path: str) -> tuple[int, ...]:
@@ -140,12 +162,21 @@ def _go_on(state: dict[str, Any]) -> None:
     door.i_am("monitor")
     session = Session(lambda number: _monitor(state, session).signal(number))
     session.restore(state["session"])
+    if state["watch"] is not None:
+        session.watch = _watch(state)
     _pass_on([state["pidfd"], *session.descriptors()], False)
     if state["log"] is not None:
         session.log = logs.Writer.resumed(state["log"])
     session.rest = Rest({name: state[name] for name in ("id", "root", "run", "storage", "pidfd")})
     fault = session.attempt(state["pidfd"])
     _monitor(state, session).over(fault)
+
+
+def _watch(state: dict[str, Any]) -> Watch:
+    from minicontainer.engine.healthwatch import Watch
+    from minicontainer.engine.records import Folders
+
+    return Watch(Folders(state["root"], state["run"]), state["id"], state["watch"])
 
 
 def _monitor(state: dict[str, Any], session: Session) -> Monitor:

@@ -12,13 +12,15 @@ A container's monitor has one session, and so has each ``exec``.  A client that 
 program, as a full pipe would; a program that does not read stops its clients.  The loop itself never
 waits for one of them: what it waits for next is worked out anew each time (`wanted`).  When nothing has
 happened for a while, a monitor's session is laid aside (rest.py); the one that goes on then imports little,
-so what is rarely needed is imported where it is.
+so what is rarely needed is imported where it is.  A container's health is watched in the same loop
+(healthwatch.py), by processes that it waits for as for everything else.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import time
 
 from minicontainer.engine import attach
 from minicontainer.errors import MinicontainerError
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from minicontainer.engine.healthwatch import Watch
     from minicontainer.engine.logs import Writer
     from minicontainer.engine.rest import Rest
     from minicontainer.util.sockets import Socket
@@ -65,6 +68,8 @@ class Session:
         self.facts: dict[str, object] = {}
         self.log: Writer | None = None
         self.rest: Rest | None = None
+        self.watch: Watch | None = None
+        self.active = time.monotonic()  # when anything but a probe happened
         self.listener: Socket | None = None
         self.clients: dict[int, Client] = {}
         self.outputs: dict[int, str] = {}
@@ -110,14 +115,20 @@ class Session:
             for fd, events in self.wanted(pidfd).items():
                 poll.register(fd, events)
             ready = dict(poll.poll(self._patience()))
-            if not ready and self.rest is not None:
-                self.rest(self)
+            if self.watch is not None:
+                self.watch.attend(ready, self.descriptors())
             for fd, events in ready.items():
                 self._attend(fd, events)
+            if ready:
+                self.active = time.monotonic()
             if pidfd in ready:
                 break
-            if self.rest is not None and self.rest.overdue:
-                self.rest(self)
+            rest = self.rest
+            if rest is not None and rest.possible and (rest.overdue or self._quiet_ms(rest) <= 0):
+                rest(self)
+                self.active = time.monotonic()
+        if self.watch is not None:
+            self.watch.stop()
         for fd in list(self.outputs):
             for _ in range(LAST_READS):
                 if fd not in self.outputs or not self._read_output(fd):
@@ -132,12 +143,22 @@ class Session:
         return None
 
     def _patience(self) -> float | None:
-        """Milliseconds until it may rest; None where it may not."""
-        return self.rest.quiet_ms if self.rest is not None and self.rest.possible else None
+        """Milliseconds until it may rest, or has to probe; None where it does neither."""
+        resting = self._quiet_ms(self.rest) if self.rest is not None and self.rest.possible else None
+        due = self.watch.due_ms if self.watch is not None else None
+        return min((ms for ms in (resting, due) if ms is not None), default=None)
+
+    def _quiet_ms(self, rest: Rest) -> float:
+        """Milliseconds until it has been quiet for long enough to rest; a probe is given as long to end."""
+        since = self.active
+        if self.watch is not None and self.watch.pipe >= 0:
+            since = max(since, self.watch.began)
+        return max(0.0, rest.quiet_ms - (time.monotonic() - since) * 1000)
 
     def keep(self) -> dict[str, Any] | None:
         """What `restore` needs besides `descriptors`; None while something is under way."""
-        if self.stdin_queue or not all(client.idle for client in self.clients.values()):
+        told = self.watch is not None and self.watch.said
+        if self.stdin_queue or told or not all(client.idle for client in self.clients.values()):
             return None
         return {
             "facts": self.facts,
@@ -158,11 +179,13 @@ class Session:
         self.stdin = kept["stdin"]
         self.stdin_ended = kept["stdin_ended"]
         self.console = kept["console"]
+        self.active = float("-inf")  # until something happens for which it woke up
 
     def descriptors(self) -> list[int]:
         """All that it has open but its log."""
         listener = [self.listener.fileno()] if self.listener is not None else []
-        found = {*self.outputs, *self.clients, *listener, self.stdin, self.console}
+        probe = self.watch.pipe if self.watch is not None else -1
+        found = {*self.outputs, *self.clients, *listener, self.stdin, self.console, probe}
         return sorted(fd for fd in found if fd >= 0)
 
     def wanted(self, pidfd: int) -> dict[int, int]:
@@ -174,6 +197,8 @@ class Session:
         wanted = {pidfd: select.POLLIN}
         if self.listener is not None:
             wanted[self.listener.fileno()] = select.POLLIN
+        if self.watch is not None and self.watch.pipe >= 0:
+            wanted[self.watch.pipe] = select.POLLIN
         if all(client.deaf or client.sender.pending <= BACKLOG for client in self.clients.values()):
             wanted |= dict.fromkeys(self.outputs, select.POLLIN)
         if self.stdin_queue:

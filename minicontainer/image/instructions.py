@@ -196,28 +196,53 @@ def _onbuild(config: ContainerConfig, text: str) -> None:
 
 def _healthcheck(config: ContainerConfig, text: str) -> None:
     check = Healthcheck()
+    given: dict[str, int] = {}
     word, *rest = text.split(None, 1)
     while word.startswith("--"):
         name, equals, value = word[2:].partition("=")
         field = name.replace("-", "_")
-        if not equals or field not in ("interval", "timeout", "start_period", "retries") or not rest:
-            raise UsageError(f"HEALTHCHECK: unknown flag or no command: {word}")
-        setattr(check, field, _count(value) if field == "retries" else _duration(value))
+        if field not in ("interval", "timeout", "start_period", "start_interval", "retries"):
+            raise UsageError(f"unknown flag: {name}")
+        if not equals:
+            raise UsageError(f"missing a value on flag: {name}")
+        if field in given:
+            raise UsageError(f"duplicate flag specified: {name}")
+        given[field] = _count(value) if field == "retries" else _interval(name, value)
+        setattr(check, field, given[field])
+        if not rest:
+            raise UsageError("HEALTHCHECK requires at least one argument")
         word, *rest = rest[0].split(None, 1)
-    if word.upper() == "NONE" and not rest:
-        check.test = ["NONE"]
-    elif word.upper() == "CMD" and rest:
-        listed = _list(rest[0])
-        check.test = ["CMD-SHELL", rest[0]] if listed is None else ["CMD", *listed]
-    else:
-        raise UsageError(f"HEALTHCHECK wants CMD with a command, or NONE: {text}")
+    check.test = _test(word.upper(), rest)
     config.healthcheck = check
 
 
+def _test(kind: str, rest: list[str]) -> list[str]:
+    """What HEALTHCHECK says behind its flags."""
+    if kind == "NONE":
+        if rest:
+            raise UsageError("HEALTHCHECK NONE takes no arguments")
+        return ["NONE"]
+    if kind != "CMD":
+        raise UsageError(f'Unknown type "{kind}" in HEALTHCHECK (try CMD)')
+    listed = _list(rest[0]) if rest else []
+    if listed == []:
+        raise UsageError("Missing command after HEALTHCHECK CMD")
+    return ["CMD-SHELL", rest[0]] if listed is None else ["CMD", *listed]
+
+
 def _count(text: str) -> int:
-    if not text.isdigit():
+    if not text.removeprefix("-").isdigit() or not text.isascii():
         raise UsageError(f"not a number: {text}")
+    if text.startswith("-"):
+        raise UsageError(f"--retries cannot be negative ({text})")
     return int(text)
+
+
+def _interval(name: str, text: str) -> int:
+    found = _duration(text.removeprefix("-")) if text != "0" else 0
+    if text.startswith("-") or 0 < found < _UNITS["ms"]:
+        raise UsageError(f'Interval "{name}" cannot be less than 1ms')
+    return found
 
 
 def _duration(text: str) -> int:

@@ -160,12 +160,14 @@ class Container:
         preserve_fds: int = 0,
         subgroups: list[str] | None = None,
         ignore_paused: bool = False,
+        die_with_parent: bool = False,
     ) -> Joined:
         """Start one more process in the container; it is a child of this process.
 
         It is confined as the container is.  ``subgroups``: control
         groups below the container's to be in, ``[CONTROLLER[,CONTROLLER...]:]PATH`` (runc exec
         --cgroup).  ``ignore_paused``: a frozen container's process starts, and freezes.
+        ``die_with_parent``: it is killed when this process ends.
         """
         from minicontainer.libcontainer.exec import Exec
 
@@ -175,6 +177,7 @@ class Container:
         plan = Exec(self.record.pid, self.pidfd, config, self.cgroup)
         plan.stdio = stdio
         plan.preserve_fds = preserve_fds
+        plan.die_with_parent = die_with_parent
         plan.shares_mounts = self.record.borrowed is not None
         plan.subgroups = [folder for text in subgroups or () for folder in self._subgroup(text)]
         plan.confinement = self._confinement()

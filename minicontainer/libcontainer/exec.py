@@ -55,6 +55,7 @@ class Exec:
         self.shares_mounts = False  # its root is not that of its mount namespace
         self.preserve_fds = 0
         self.die_with_parent = False  # SIGKILL when the thread that is its parent ends
+        self.die_with_parent = False  # SIGKILL when the thread that is its parent ends
         self.subgroups: list[str] = []  # folders of control groups below the container's
 
     def run(self) -> Joined:
@@ -138,6 +139,9 @@ class Exec:
                 for stream, fd in enumerate(self.stdio):
                     os.dup2(fd, stream)
             becoming = program.prepare(config, confinement=confinement, proc=proc)
+            if self.die_with_parent:
+                because("who waits for this process is to be there when it ends")
+                prctl.set_pdeathsig(signals.SIGKILL)  # a change of user would have cleared it
             if self.die_with_parent:
                 because("who waits for this process is to be there when it ends")
                 prctl.set_pdeathsig(signals.SIGKILL)  # a change of user would have cleared it

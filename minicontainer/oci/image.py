@@ -83,6 +83,7 @@ class Healthcheck(Document, rename="pascal"):
     timeout: int = 0
     start_period: int = 0
     retries: int = 0
+    start_interval: int = 0
 
 
 class ContainerConfig(Document, rename="pascal"):
