@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.seccomp import Confinement
-    from minicontainer.oci.runtime import Process, State
+    from minicontainer.oci.runtime import Linux, Process, State
 
 
 class Joined:
@@ -51,10 +51,10 @@ class Exec:
         self.manager = manager
         self.stdio = (0, 1, 2)
         self.confinement: Confinement | None = None  # the container's
+        self.linux: Linux | None = None  # the container's, as far as it is for all processes
         self.state: State | None = None  # for its agent, where it has a listener
         self.shares_mounts = False  # its root is not that of its mount namespace
         self.preserve_fds = 0
-        self.die_with_parent = False  # SIGKILL when the thread that is its parent ends
         self.die_with_parent = False  # SIGKILL when the thread that is its parent ends
         self.subgroups: list[str] = []  # folders of control groups below the container's
 
@@ -64,6 +64,8 @@ class Exec:
         Raises what the process could not do, as `process.prepare` and execve raise it.
         """
         validate.check_process(self.config)
+        if self.linux is not None:
+            validate.import_for(self.linux)
         if self.config.terminal:
             from minicontainer.libcontainer import console  # noqa: F401 - later nothing can be imported
         kinds = _differing(self.pid)
@@ -138,10 +140,7 @@ class Exec:
             else:
                 for stream, fd in enumerate(self.stdio):
                     os.dup2(fd, stream)
-            becoming = program.prepare(config, confinement=confinement, proc=proc)
-            if self.die_with_parent:
-                because("who waits for this process is to be there when it ends")
-                prctl.set_pdeathsig(signals.SIGKILL)  # a change of user would have cleared it
+            becoming = program.prepare(config, self.linux, confinement, proc)
             if self.die_with_parent:
                 because("who waits for this process is to be there when it ends")
                 prctl.set_pdeathsig(signals.SIGKILL)  # a change of user would have cleared it

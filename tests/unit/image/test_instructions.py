@@ -38,6 +38,10 @@ if TYPE_CHECKING:
             ["HEALTHCHECK --interval=1m30s --retries=3 --start-period=500ms CMD curl x"],
             {"healthcheck": Healthcheck(["CMD-SHELL", "curl x"], 90 * 10**9, 0, 5 * 10**8, 3)},
         ),
+        (
+            ['HEALTHCHECK --timeout=0 --start-interval=2s CMD ["curl", "x"]'],
+            {"healthcheck": Healthcheck(["CMD", "curl", "x"], start_interval=2 * 10**9)},
+        ),
         (["USER a\nWORKDIR /x\n# a comment\n"], {"user": "a", "working_dir": "/x"}),
     ],
 )
@@ -65,7 +69,16 @@ def test_applied(lines: list[str], expected: dict[str, Any]) -> None:
         ("HEALTHCHECK --interval=5 CMD x", "invalid duration"),
         ("HEALTHCHECK --retries=x CMD x", "not a number"),
         ("HEALTHCHECK --bad=1 CMD x", "unknown flag"),
-        ("HEALTHCHECK CMD", "wants CMD with a command"),
+        ("HEALTHCHECK --interval CMD x", "missing a value on flag: interval"),
+        ("HEALTHCHECK --retries=1 --retries=2 CMD x", "duplicate flag specified: retries"),
+        ("HEALTHCHECK --retries=-1 CMD x", "--retries cannot be negative (-1)"),
+        ("HEALTHCHECK --timeout=-1s CMD x", 'Interval "timeout" cannot be less than 1ms'),
+        ("HEALTHCHECK --start-interval=1us CMD x", 'Interval "start-interval" cannot be less than 1ms'),
+        ("HEALTHCHECK --interval=1s", "requires at least one argument"),
+        ("HEALTHCHECK NONE x", "HEALTHCHECK NONE takes no arguments"),
+        ("HEALTHCHECK TRY x", 'Unknown type "TRY" in HEALTHCHECK (try CMD)'),
+        ("HEALTHCHECK CMD", "Missing command after HEALTHCHECK CMD"),
+        ("HEALTHCHECK CMD []", "Missing command after HEALTHCHECK CMD"),
         ('VOLUME [""]', "empty string"),
     ],
 )
