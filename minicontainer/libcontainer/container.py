@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from minicontainer.libcontainer.exec import Joined
     from minicontainer.libcontainer.options import Options
     from minicontainer.libcontainer.seccomp import Confinement
-    from minicontainer.oci.runtime import Process, Resources, State
+    from minicontainer.oci.runtime import Linux, Process, Resources, State
 
 
 class Container:
@@ -180,6 +180,7 @@ class Container:
         plan.die_with_parent = die_with_parent
         plan.shares_mounts = self.record.borrowed is not None
         plan.subgroups = [folder for text in subgroups or () for folder in self._subgroup(text)]
+        plan.linux = self._linux()
         plan.confinement = self._confinement()
         if plan.confinement is not None and plan.confinement.notifies:
             plan.state = self.state()
@@ -202,6 +203,15 @@ class Container:
         if not found or (colon and len(found) < len(folders)):
             raise UsageError(f"--cgroup {text}: the container has no such group")
         return found
+
+    def _linux(self) -> Linux | None:
+        """What config.json says of every process (Record.linux)."""
+        if self.record.linux is None:
+            return None
+        from minicontainer.oci.document import convert
+        from minicontainer.oci.runtime import Linux
+
+        return convert(Linux, self.record.linux, "state.json")
 
     def _confinement(self) -> Confinement | None:
         if not os.path.exists(f"{self.folder}/{states.SECCOMP}"):

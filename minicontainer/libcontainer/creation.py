@@ -30,6 +30,7 @@ from minicontainer.util import files
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.seccomp import Confinement
@@ -337,6 +338,7 @@ class Creation:
             oci_version=SPEC_VERSION,
             freezer=manager.freezer_file,
             borrowed=borrowed,
+            linux=_shared(self.linux),
         )
         states.save(self.folder, record)
         if self.confinement is not None:
@@ -358,6 +360,11 @@ def _with_default_devices(linux: Linux) -> Resources:
     allowed = [DeviceRule(allow=True, type=kind, access="m") for kind in ("c", "b")]
     allowed += [DeviceRule(allow=True, type=t, major=a, minor=b, access="rwm") for t, a, b in usable]
     return replace(resources, devices=[*resources.devices, *allowed])
+
+
+def _shared(linux: Linux) -> dict[str, Any] | None:
+    """Record.linux; None for nothing."""
+    return to_builtins(Linux(personality=linux.personality, memory_policy=linux.memory_policy)) or None
 
 
 def _map_lines(mappings: list[IDMapping]) -> str:

@@ -27,7 +27,7 @@ from minicontainer.errors import (
 )
 from minicontainer.libcontainer import executable
 from minicontainer.libcontainer.user import home_of
-from minicontainer.linux import capabilities, credentials, keyring, limits, mount, personality, prctl, process
+from minicontainer.linux import capabilities, credentials, keyring, limits, mount, prctl, process
 from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
@@ -113,8 +113,7 @@ def prepare(
     files = _limit(config)
     _schedule(config, linux)
     if linux is not None and linux.personality is not None:
-        with field("linux.personality"):
-            personality.personality(_domain(linux.personality.domain))
+        _choose_domain(linux.personality.domain)
     _own_streams(config)
     held = config.capabilities
     lender = confinement if not config.no_new_privileges else None
@@ -211,10 +210,13 @@ def _signed(value: int) -> int:
     return limits.RLIM_INFINITY if value == 2**64 - 1 else value
 
 
-def _domain(name: str) -> int:
-    if name not in personality.DOMAINS:
-        raise InvalidConfig(f"unknown domain {name!r}")
-    return personality.DOMAINS[name]
+def _choose_domain(name: str) -> None:
+    from minicontainer.linux import personality  # imported by the parent
+
+    with field("linux.personality"):
+        if name not in personality.DOMAINS:
+            raise InvalidConfig(f"unknown domain {name!r}")
+        personality.personality(personality.DOMAINS[name])
 
 
 def _own_streams(config: Process) -> None:

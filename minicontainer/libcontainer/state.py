@@ -54,7 +54,8 @@ ALLOWED = {
 class Record(document.Document):
     """state.json.  ``start_time`` is field 22 of /proc/PID/stat (clock ticks after boot): with the
     pid it names a process for ever.  ``borrowed`` is the root of a container in
-    its creator's mount namespace, mounted there; "" in one that it has joined by a path."""
+    its creator's mount namespace, mounted there; "" in one that it has joined by a path.  ``linux`` has
+    the fields of that name in config.json that are for processes of exec too: personality, memoryPolicy."""
 
     id: str
     pid: int
@@ -69,6 +70,7 @@ class Record(document.Document):
     hooks: object | None = None  # config.json may be gone when they are due
     annotations: dict[str, str] = {}
     borrowed: str | None = None
+    linux: object | None = None
 
 
 def require(container_id: str, operation: str, status: str) -> None:

@@ -81,6 +81,14 @@ def check_process(process: Process, mount_label: str | None = None) -> None:
         from minicontainer.libcontainer import scheduling  # noqa: F401
 
 
+def import_for(linux: Linux) -> None:
+    """What the process will need for these fields; inside the container it could not be imported."""
+    if linux.memory_policy is not None:
+        from minicontainer.libcontainer import scheduling  # noqa: F401
+    if linux.personality is not None:
+        from minicontainer.linux import personality  # noqa: F401
+
+
 def _check_user(user: User) -> None:
     """Of setresuid(2), 2**32 - 1 asks for no change: the program would be root."""
     if len(user.additional_gids) > MOST_GROUPS:
@@ -119,8 +127,7 @@ def _check_linux(linux: Linux) -> None:
             f"config.json: linux.cgroupsPath: {path!r} names a unit of systemd's, and control groups are"
             " made without systemd here"
         )
-    if linux.memory_policy is not None:
-        from minicontainer.libcontainer import scheduling  # noqa: F401 - as above
+    import_for(linux)
     if linux.time_offsets and not any(n.type == "time" and not n.path for n in linux.namespaces):
         raise InvalidConfig("config.json: linux.timeOffsets: there is no new time namespace to set")
     if linux.net_devices:

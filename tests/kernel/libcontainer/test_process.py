@@ -294,8 +294,11 @@ def test_an_unknown_limit_and_one_that_cannot_be_had(containers: Containers, bun
 
 def test_personality(containers: Containers, bundle: Bundle) -> None:
     bundle.change({"linux.personality": {"domain": "LINUX32"}})
-    with open(f"/proc/{containers.sleeping(bundle).record.pid}/personality") as file:
+    container = containers.sleeping(bundle)
+    with open(f"/proc/{container.record.pid}/personality") as file:
         assert int(file.read(), 16) == 8
+    inside = containers.exec(container, {"cwd": "/", "args": ["/bin/cat", "/proc/self/personality"]})
+    assert int(inside.out, 16) == 8, "nor does exec see another machine"
     bundle.change({"linux.personality": {"domain": "SOLARIS"}})
     with pytest.raises(InvalidConfig, match="unknown domain 'SOLARIS'"):
         containers.create(bundle)

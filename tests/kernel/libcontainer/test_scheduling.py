@@ -179,8 +179,13 @@ NUMA = pytest.mark.skipif(
 )
 def test_memory_policy(containers: Containers, bundle: Bundle, asked: dict[str, Any], shown: str) -> None:
     bundle.change({"linux.memoryPolicy": asked})
-    found = containers.run(bundle, "grep stack /proc/self/numa_maps | cut -d' ' -f2")
+    script = "grep stack /proc/self/numa_maps | cut -d' ' -f2"
+    found = containers.run(bundle, script)
     assert found.out.strip() == shown, found
+    inside = containers.exec(
+        containers.sleeping(bundle), {"cwd": "/", "args": ["/bin/sh", "-c", script], "env": ["PATH=/bin"]}
+    )
+    assert inside.out.strip() == shown, "of exec too"
 
 
 @NUMA
