@@ -3,7 +3,8 @@
 ::
 
     pytest ── fork ── own cgroups, unshare ── fork ──► "host", pid 1 of all that the commands make
-                                                         │  /proc, cgroups, /sys, a tmpfs for the state
+                                                         │  /proc, cgroups, /sys, a tmpfs for the state,
+                                                         │  all else read-only
                                                          └── Python -c main ...: a command under test
 
 Nothing else runs there, so what a command leaves is the difference of two looks at it (`Host.facts`).
@@ -24,7 +25,7 @@ import traceback
 
 import pytest
 
-from minicontainer.linux import mount, namespaces, netdevice, process
+from minicontainer.linux import mount, mountfd, namespaces, netdevice, process
 from tests.faults import looks
 
 TYPE_CHECKING = False
@@ -40,6 +41,8 @@ ROWS = os.environ.get("MINICONTAINER_FAULTS_ROWS", "")
 HOWS = ("by itself", "by ps", "by repair", "LEAKED")  # what it took to recover; ps, or another command
 STATE = "/mnt"
 ROOT, RUN, SCRATCH = f"{STATE}/root", f"{STATE}/run", f"{STATE}/scratch"
+TEMPORARY = f"{STATE}/tmp"
+FOLDERS = (ROOT, RUN, TEMPORARY)  # nowhere else can anything be written
 PATIENCE_S = 20
 SETTLING_S = 4
 COMMAND = "from minicontainer.cli.main import main; main()"
@@ -76,11 +79,12 @@ class Host:
             "PYTHONPYCACHEPREFIX": f"{STATE}/bytecode",
             "MINICONTAINER_ROOT": ROOT,
             "MINICONTAINER_RUN_ROOT": RUN,
+            "TMPDIR": TEMPORARY,
         }
 
     def run(self, *words: str, fault: str = "", under: list[str] | None = None) -> Result:
         """A command; ``fault`` is MINICONTAINER_FAULT, ``under`` a program that runs it (strace)."""
-        with open(f"{SCRATCH}/out", "w+") as out, open(f"{SCRATCH}/err", "w+") as err:
+        with open(f"{SCRATCH}/out", "w+", errors="replace") as out, open(f"{SCRATCH}/err", "w+") as err:
             started = subprocess.Popen(
                 [*(under or []), sys.executable, "-c", COMMAND, *words],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err,
@@ -119,15 +123,22 @@ class Host:
     def facts(self) -> Facts:
         """All that a command could leave behind."""
         _reap()
+        living = looks.living()
+        addresses = [*looks.addresses(), *looks.endpoints(f"{ROOT}/networks/bridge.json")]
         return {
             "mounts": self._named(looks.mounts()),
             "cgroups": self._groups(),
+            "namespaces": looks.namespaces(living),
             "links": sorted(os.listdir("/sys/class/net")),
+            "addresses": self._named(addresses),
             "rules": looks.rules(),
             "ip_forward": [looks.read("/proc/sys/net/ipv4/ip_forward")],
-            "processes": looks.processes(),
-            "files": self._named([*looks.files(ROOT), *looks.files(RUN)]),
+            "processes": sorted(living.values()),
+            "locks": self._named(looks.locks(living)),
+            "files": self._named([line for folder in FOLDERS for line in looks.files(folder)]),
             "states": self._named(looks.states(f"{ROOT}/containers")),
+            "images": looks.images(f"{ROOT}/images/index.json"),
+            "half-written": self._named(looks.half_written(ROOT, RUN)),
         }
 
     def remember(self, container_id: str, name: str) -> None:
@@ -190,9 +201,9 @@ def difference(before: Facts, after: Facts) -> list[str]:
     return lines
 
 
-def settled(host: Host, wanted: Facts) -> list[str]:
+def settled(host: Host, wanted: Facts, patience: float = SETTLING_S) -> list[str]:
     """The difference to ``wanted``, once there is none, or none of the processes that could undo it."""
-    until = time.monotonic() + SETTLING_S
+    until = time.monotonic() + patience
     while found := difference(wanted, now := host.facts()):
         if now["processes"] == wanted["processes"]:
             return difference(wanted, host.facts())  # the last of them may have been at it just then
@@ -290,6 +301,7 @@ def _furnish() -> list[str]:
     mount.mount(None, "/", None, mount.MS_REC | mount.MS_PRIVATE)
     hierarchies = _cgroup_mounts()
     looks.inherited.update(line.split()[0] for line in looks.read("/proc/self/mountinfo").splitlines())
+    mountfd.mount_setattr(mountfd.AT_FDCWD, "/", mountfd.AT_RECURSIVE, mountfd.MOUNT_ATTR_RDONLY)
     mount.mount("proc", "/proc", "proc")
     mount.mount("sysfs", "/sys", "sysfs")
     if list(hierarchies) == ["/sys/fs/cgroup"]:
@@ -301,7 +313,7 @@ def _furnish() -> list[str]:
             mount.mount("cgroup", folder, fstype, 0, options)
     # Only what the commands themselves make may carry over from one to the next.
     mount.mount("tmpfs", STATE, "tmpfs")
-    for path in (ROOT, RUN, SCRATCH):
+    for path in (*FOLDERS, SCRATCH):
         os.mkdir(path)
     netdevice.interface_up("lo")
     _write("/proc/sys/net/ipv4/ip_forward", "0")

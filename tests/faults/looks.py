@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import itertools
 import json
 import os
 import subprocess
+from collections import Counter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 OWN_PLACES = ("/proc", "/sys", "/dev", "/mnt")
+KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+RECORDS = (
+    "containers/*/container.json",
+    "containers/*/status.json",
+    "containers/*/config.json",
+    "images/index.json",
+    "networks/*.json",
+    "runtime/*/state.json",
+)
 inherited: set[str] = set()  # ids of the mounts that were there before the host
 
 
@@ -33,15 +49,81 @@ def rules() -> list[str]:
     return ran.stdout.splitlines()
 
 
-def processes() -> list[str]:
-    found = []
+def living() -> dict[str, str]:
+    """The command line of every process, by its number: one that has ended, or just does, has none."""
+    found = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
             try:
-                found.append(read(f"/proc/{name}/cmdline").replace("\0", " ").strip())
+                found[name] = read(f"/proc/{name}/cmdline").replace("\0", " ").strip()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-    return sorted(filter(None, found))  # one that has just ended has no command line any more
+    return {pid: words for pid, words in found.items() if words}
+
+
+def namespaces(pids: Iterable[str]) -> list[str]:
+    """How many there are of each kind besides the host's own: of processes, or held open by one.
+
+    Those that a mount holds are told by `mounts`: their type is nsfs.
+    """
+    own = {os.readlink(f"/proc/self/ns/{kind}") for kind in os.listdir("/proc/self/ns")}
+    found = set()
+    for pid in pids:
+        for folder in ("ns", "fd"):
+            for name in _listed(f"/proc/{pid}/{folder}"):
+                link = _link(f"/proc/{pid}/{folder}/{name}")
+                if link.endswith("]") and link.partition(":")[0] in KINDS and link not in own:
+                    found.add(link)
+    counts = Counter(link.partition(":")[0] for link in found)
+    return sorted(f"{kind} {count}" for kind, count in counts.items())
+
+
+def locks(pids: Iterable[str]) -> list[str]:
+    """The files that somebody holds a lock of, whoever took it (proc_pid_fdinfo(5))."""
+    found = set()
+    for pid in pids:
+        for fd in _listed(f"/proc/{pid}/fdinfo"):
+            try:
+                held = "\nlock:" in read(f"/proc/{pid}/fdinfo/{fd}")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if held:
+                found.add(_link(f"/proc/{pid}/fd/{fd}"))
+    return sorted(found)
+
+
+def addresses() -> list[str]:
+    """Of all interfaces; IPv6's own of each link (fe80::) come a moment after it, and go with it."""
+    lines = read("/proc/net/fib_trie").splitlines()
+    found = {before.split()[-1] for before, line in itertools.pairwise(lines) if line.endswith("host LOCAL")}
+    if os.path.exists("/proc/net/if_inet6"):
+        rows = read("/proc/net/if_inet6").splitlines()
+        found |= {row.split()[0] for row in rows if not row.startswith("fe80")}
+    return sorted(found)
+
+
+def images(index: str) -> list[str]:
+    """The names of all images, one line for each that it leads to."""
+    try:
+        manifests = json.loads(read(index))["manifests"]
+    except FileNotFoundError:
+        return []
+    return sorted(" ".join(one.get("annotations", {}).values()) for one in manifests)
+
+
+def half_written(*folders: str) -> list[str]:
+    """The records that are no whole JSON document."""
+    found = []
+    for folder in folders:
+        for pattern in RECORDS:
+            for path in glob.glob(f"{folder}/{pattern}"):
+                try:
+                    json.loads(read(path))
+                except ValueError:
+                    found.append(path)
+                except FileNotFoundError:
+                    continue
+    return sorted(found)
 
 
 def files(folder: str) -> list[str]:
@@ -69,6 +151,40 @@ def states(folder: str) -> list[str]:
         monitor = os.path.exists(f"/proc/{status.get('monitor', 0)}")
         found.append(f"{container_id} {status.get('state', 'created')} {'monitored' if monitor else ''}")
     return found
+
+
+def endpoints(record: str) -> list[str]:
+    """The addresses that the bridge network's record has given away."""
+    try:
+        known = json.loads(read(record))["endpoints"]
+    except FileNotFoundError:
+        return []
+    return [f"{one['address']} is {container_id}'s" for container_id, one in known.items()]
+
+
+def started(words: str) -> str:
+    """Number and start of the one process with that command line, which no later one shares; "" for none."""
+    for pid, line in living().items():
+        if line == words:
+            try:
+                return f"{pid} {read(f'/proc/{pid}/stat').rpartition(')')[2].split()[19]}"
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    return ""
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def sha256(path: str) -> str:

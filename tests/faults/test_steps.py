@@ -11,9 +11,10 @@
         3       `system check --repair` finds them in agreement at last?                        by repair
         4       what was made is removed; the host is as it was before the setup?               or LEAKED
 
-What `rm` and `import` do is work on files: test_files.py fails that.  All the while another container
-runs: it is the same in every look, what it said is in its log, and the blobs of all images have the
-digests that are their names.  A log that was there before is never shorter afterwards.
+What `rm`, `rename` and `import` do is work on files: test_files.py fails that.  All the while another
+container runs: its program is the same process in every look, what it said is in its log, and the blobs of
+all images have the digests that are their names.  What any log had in it before the fault, it has
+afterwards.  That this bench can tell when something is left, test_bench.py shows.
 
 A sample runs by default: every n-th step, so that a kind of fault of one operation takes about
 `CASES` cases.  ``make test-faults`` (``MINICONTAINER_FAULTS=all``) tries every step with every errno, and
@@ -22,10 +23,12 @@ makes a table of the rows that ``MINICONTAINER_FAULTS_ROWS`` collects.
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
 
+from tests.faults import looks
 from tests.faults.errnos import of_step
 from tests.faults.host import (
     ALL,
@@ -57,7 +60,8 @@ QUIET = ["--network", "none", "busybox"]
 START = ["run", "-d", "--name", BOX, *QUIET, *SPEAK]
 QUICK = ["run", "--rm", *QUIET, "true"]
 BRIDGE = ["run", "--rm", "busybox", "true"]
-OTHER = ["run", "-d", "--name", "other", *QUIET, "sh", "-c", "echo said; exec sleep 2000"]
+WITNESS = "sleep 2000"
+OTHER = ["run", "-d", "--name", "other", *QUIET, "sh", "-c", f"echo said; exec {WITNESS}"]
 
 
 class Operation:
@@ -82,6 +86,9 @@ OPERATIONS = {
     "exec": Operation(["exec", BOX, "true"], setup=[START]),
     "exec -t -u": Operation(["exec", "-t", "-u", "7", BOX, "true"], setup=[START]),
     "pause+unpause": Operation(["pause", BOX], ["unpause", BOX], setup=[START]),
+    "update": Operation(["update", "--cpu-shares", "512", "--pids-limit", "50", BOX], setup=[START]),
+    "cp": Operation(["cp", "/etc/passwd", f"{BOX}:/copied"], ["cp", f"{BOX}:/bin", "-"], setup=[START]),
+    "kill": Operation(["kill", BOX], setup=[START]),
     "stop": Operation(["stop", "-t", "0", BOX], setup=[START]),
     "restart": Operation(["restart", "-t", "0", BOX], setup=[START]),
     "rm -f": Operation(["rm", "-f", BOX], setup=[START]),
@@ -136,6 +143,8 @@ def every_step(host: Host, name: str, kind: str, image: str) -> None:
 class Bench:
     """An operation on a host, and how the host looks at rest: ``allowed`` are before, between and after."""
 
+    patience: float = SETTLING_S
+
     def __init__(self, host: Host, operation: Operation, image: str, *, bridged: bool) -> None:
         self.host = host
         self.operation = operation
@@ -146,6 +155,9 @@ class Bench:
             host.good(*words)
         self.kept = host.containers()
         host.remember(self.kept[0], "other")
+        self.heard()
+        self.witness = looks.started(WITNESS)
+        assert self.witness
         self.clean = host.steady()
         self.allowed: list[Facts] = []
         self.begun: set[tuple[str, int]] = set()
@@ -176,16 +188,29 @@ class Bench:
             result = self.host.run(*words, fault="" if spared else fault)
             if result.code:
                 return "LEAKED", [f"setup: {result.err}", *self.clean_up()]
-        logs = self.host.logs()
+        logs = self.heard()
         wrong = self.strike(fault)
         how, trouble = self.recover()
         wrong += trouble
-        for path, text in self.host.logs().items():
-            if not text.startswith(logs.get(path, b"")):
-                wrong.append(f"{path} has lost lines: {text!r}")
+        now = self.host.logs()
+        for path, text in logs.items():
+            if os.path.isdir(os.path.dirname(path)) and not now.get(path, b"").startswith(text):
+                wrong.append(f"{path} has lost lines: {text!r} became {now.get(path)!r}")
+        if looks.started(WITNESS) != self.witness:
+            wrong.append("the other container's program is not the process that it was")
         wrong += [f"blob {blob} is damaged" for blob in self.host.lying_blobs()]
         left = self.clean_up()
         return ("LEAKED" if left else how), wrong + left
+
+    def heard(self) -> dict[str, bytes]:
+        """Every container's log, once what its program says is in it."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            logs = self.host.logs()
+            if all(b"said" in text for text in logs.values()):
+                return logs
+            assert time.monotonic() < until, logs
+            time.sleep(0.02)
 
     def strike(self, fault: str) -> list[str]:
         """Run the commands with the fault; what is wrong with how they end."""
@@ -215,7 +240,7 @@ class Bench:
 
     def at_rest(self) -> bool:
         """Whether the host is as before, between or after; soon, if there are processes to do that."""
-        until = time.monotonic() + SETTLING_S
+        until = time.monotonic() + self.patience
         while (now := self.host.facts()) not in self.allowed:
             idle = any(now["processes"] == one["processes"] for one in [self.clean, *self.allowed])
             if idle or time.monotonic() > until:
@@ -233,10 +258,10 @@ class Bench:
         for words in self.operation.undo:
             self.host.run(*words)
         self.host.forget_images(self.images)
-        left = settled(self.host, self.clean)
+        left = settled(self.host, self.clean, self.patience)
         if left:
             self.host.run("system", "check", "--repair")
-            left = settled(self.host, self.clean)
+            left = settled(self.host, self.clean, self.patience)
         return left
 
 
