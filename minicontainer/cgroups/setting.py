@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 
-from minicontainer.errors import Conflict, InvalidConfig, Unsupported
+from minicontainer.errors import Conflict, InvalidConfig, Unsupported, field
 from minicontainer.linux.control import write_control
 from minicontainer.linux.door import because
 
@@ -114,7 +114,8 @@ def _write_one(setting: Setting, folder: str) -> None:
     for line in setting.value.split("\n"):
         because(f"enforce {setting.limit}")
         try:
-            write_control(path, line)
+            with field(f"linux.resources.{setting.limit.replace(' ', '.')}"):
+                write_control(path, line)
         except FileNotFoundError:
             if os.path.isdir(folder) and not setting.optional:
                 raise setting.missing() from None

@@ -275,6 +275,7 @@ def test_what_stays_refused_is_an_error(kernel: FakeKernel, number: int) -> None
     with pytest.raises(OSError, match=r"pids\.max") as refused:
         group.apply(Resources(pids=Pids(limit=1)))
     assert refused.value.errno == number
+    assert refused.value.context == "linux.resources.pids.limit"  # type: ignore[attr-defined]
 
 
 def test_a_file_that_turns_out_to_be_missing_is_named(kernel: FakeKernel) -> None:
