@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from minicontainer.cli.template import Template
     from minicontainer.engine.engine import Engine
 
+# Of containers and of images, as Docker's types say it (omitempty).
+OMITTED = {"State": ("Health",), "Config": ("Healthcheck", "StopTimeout")}
+
 
 @verb("inspect", usage="[OPTIONS] NAME|ID [NAME|ID...]", help="Show what is known of containers and images")
 @option("-f", "--format", "form", metavar="string", default=None, help="A Go template, or json")
@@ -41,9 +44,18 @@ def command(ctx: click.Context, names: tuple[str, ...], form: str | None, kind: 
         click.echo(msgspec.json.format(msgspec.json.encode(documents), indent=4).decode())
     else:
         for document in documents:
-            click.echo(template.render(document))
+            click.echo(template.render(_with_nil(document)))
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _with_nil(document: dict[str, Any]) -> dict[str, Any]:
+    """What JSON leaves out where there is none, a template finds, and finds empty."""
+    from minicontainer.cli.template.evaluate import Omitting
+
+    return document | {
+        part: Omitting(document[part], names) for part, names in OMITTED.items() if part in document
+    }
 
 
 def _template(form: str | None) -> Template | None:

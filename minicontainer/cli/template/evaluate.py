@@ -27,6 +27,16 @@ class _Continue(Exception):
     pass
 
 
+class Omitting(dict[str, "Any"]):
+    """A document that lacks some fields of its type where they are empty: to a template they are nil."""
+
+    __slots__ = ("omitted",)
+
+    def __init__(self, document: dict[str, Any], omitted: tuple[str, ...]) -> None:
+        super().__init__(document)
+        self.omitted = omitted
+
+
 class Evaluator:
     """One rendering.  ``variables`` is a stack: the last of a name is the visible one."""
 
@@ -165,9 +175,9 @@ class Evaluator:
 def _field(value: Any, field: Field, arguments: list[Any]) -> Any:
     name = field.name
     if isinstance(value, dict):
-        if name not in value:
+        if name not in value and name not in getattr(value, "omitted", ()):
             raise _error(field, f'map has no entry for key "{name}"')
-        found = value[name]
+        found = value.get(name)
         if callable(found):
             return _call(found, name, arguments, field)
         if arguments:

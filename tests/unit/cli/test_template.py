@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicontainer.cli.template import Template, TemplateError
+from minicontainer.cli.template.evaluate import Omitting
 from minicontainer.cli.template.printing import quote, sprintf
 from minicontainer.errors import UsageError
 
@@ -250,3 +251,11 @@ def test_any_text_is_a_template_or_a_template_error(parts: list[str]) -> None:
 @given(st.lists(pieces, min_size=1, max_size=8))
 def test_any_action_is_an_action_or_a_template_error(parts: list[str]) -> None:
     test_any_text_is_a_template_or_a_template_error.hypothesis.inner_test(["{{", *parts, "}}"])  # type: ignore[attr-defined]
+
+
+def test_a_field_that_json_omits_is_empty_and_no_other_is() -> None:
+    data = {"State": Omitting({"Pid": 1}, ("Health",))}
+    text = "{{if .State.Health}}yes{{else}}no{{end}} {{json .State}} {{len .State}}"
+    assert Template(text).render(data) == 'no {"Pid":1} 1'
+    with pytest.raises(TemplateError, match='no entry for key "Healt"'):
+        Template("{{.State.Healt}}").render(data)
