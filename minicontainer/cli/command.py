@@ -279,14 +279,15 @@ def _value(option: click.Option, rest: list[str], error: str, ctx: click.Context
 
 
 class Verb:
-    """A row of the group's table: the module that holds ``command``, and the line of help."""
+    """A row of the group's table: the module that holds ``command``, the line of help, other names."""
 
-    __slots__ = ("help", "module", "name")
+    __slots__ = ("aliases", "help", "module", "name")
 
-    def __init__(self, name: str, module: str, help: str) -> None:
+    def __init__(self, name: str, module: str, help: str, aliases: tuple[str, ...] = ()) -> None:
         self.name = name
         self.module = module
         self.help = help
+        self.aliases = aliases
 
 
 class Verbs(_Dockerlike, click.Group):
@@ -299,16 +300,19 @@ class Verbs(_Dockerlike, click.Group):
         self.table = {verb.name: verb for verb in table}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names, in the table's order."""
+        """Names, in the table's order; aliases are understood, and not listed."""
         return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a verb."""
-        verb = self.table.get(cmd_name)
+        verb = self._verb(cmd_name)
         if verb is None:
             return None
         found: click.Command = importlib.import_module(verb.module).command
         return found
+
+    def _verb(self, name: str) -> Verb | None:
+        return self.table.get(name) or next((v for v in self.table.values() if name in v.aliases), None)
 
     def _most(self) -> float:
         return float("inf")
@@ -317,7 +321,7 @@ class Verbs(_Dockerlike, click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The verb that the first argument names.  Raises ArgumentsError."""
-        if args[0] not in self.table:
+        if self._verb(args[0]) is None:
             raise ArgumentsError(f"unknown command: {ctx.command_path} {args[0]}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -9,13 +9,14 @@ from minicontainer.cli.main import VERBS
 NAMES = frozenset(
     [
         "attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs", "pause", "port",
-        "rename", "restart", "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait",
+        "rename", "restart", "run", "start", "stats", "stop", "top", "unpause", "update", "wait",
     ]
 )  # fmt: skip
 OWN = (
     Verb("inspect", "minicontainer.cli.inspecting", "Show what is known of containers"),
-    Verb("ls", "minicontainer.cli.ps", "List containers"),
-    Verb("prune", "minicontainer.cli.pruning", "Remove all stopped containers"),
+    Verb("ls", "minicontainer.cli.ps", "List containers", ("ps", "list")),
+    Verb("prune", "minicontainer.cli.container_prune", "Remove all stopped containers"),
+    Verb("rm", "minicontainer.cli.rm", "Remove one or more containers", ("remove",)),
 )
 
 command = group(

@@ -10,7 +10,8 @@ from minicontainer.cli.command import command as verb
 from minicontainer.cli.command import flag, option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.table import ellipsis, listing, short_id
-from minicontainer.cli.units import ago, human_size, seconds_of
+from minicontainer.cli.units import ago, human_size
+from minicontainer.util.moment import seconds_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,8 +8,10 @@ from minicontainer.cli.groups import group
 VERBS = (
     Verb("history", "minicontainer.cli.history", "Show the history of an image"),
     Verb("import", "minicontainer.cli.importing", "Make an image of a root file system"),
-    Verb("ls", "minicontainer.cli.images", "List images"),
-    Verb("rm", "minicontainer.cli.rmi", "Remove one or more images"),
+    Verb("inspect", "minicontainer.cli.image_inspect", "Show what is known of images"),
+    Verb("ls", "minicontainer.cli.images", "List images", ("list",)),
+    Verb("prune", "minicontainer.cli.image_prune", "Remove unused images"),
+    Verb("rm", "minicontainer.cli.rmi", "Remove one or more images", ("remove",)),
     Verb("tag", "minicontainer.cli.tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
 )
 

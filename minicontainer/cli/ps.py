@@ -81,7 +81,7 @@ def command(
         return
     columns = (*DEFAULT, "Size") if flags["size"] else DEFAULT
     measure = Sizes(engine)
-    rows = [_row(measure, one, whole) for one in found]
+    rows = [row_of(measure, one, whole) for one in found]
     for row in rows:
         if flags["size"]:
             row["Size"] = row["Size"]()
@@ -107,7 +107,8 @@ def _remark(found: Found) -> str:
     return told.get(found.health_status, f" ({found.health_status})")
 
 
-def _row(sizes: Sizes, found: Found, whole: bool) -> dict[str, Any]:
+def row_of(sizes: Sizes, found: Found, whole: bool) -> dict[str, Any]:
+    """Its fields by their names in templates; ``Size`` is a function, since measuring takes time."""
     container = found.container
     labels = container.config.labels
     now = time.time()

@@ -5,6 +5,12 @@ from __future__ import annotations
 from minicontainer.cli.command import Verb
 from minicontainer.cli.groups import group
 
-VERBS = (Verb("check", "minicontainer.cli.system_check", "Say whether the kernel and the state agree"),)
+VERBS = (
+    Verb("check", "minicontainer.cli.system_check", "Say whether the kernel and the state agree"),
+    Verb("df", "minicontainer.cli.system_df", "Show disk usage"),
+    Verb("events", "minicontainer.cli.events", "Get real time events of containers and images"),
+    Verb("info", "minicontainer.cli.info", "Show facts about this host and its containers"),
+    Verb("prune", "minicontainer.cli.system_prune", "Remove unused data"),
+)
 
 command = group("system", "Manage minicontainer", VERBS)

@@ -124,20 +124,6 @@ def parse_moment(text: str, now: float) -> float:
     return now - parse_duration(text)
 
 
-def seconds_of(moment: str) -> float:
-    """Seconds since the epoch of an RFC 3339 time; 0 for none."""
-    import datetime
-
-    if not moment:
-        return 0.0
-    # fromisoformat (3.11) takes at most microseconds.
-    head, dot, rest = moment.partition(".")
-    digits = rest.rstrip("Zz+-:0123456789") if not dot else rest
-    fraction = "".join(c for c in digits[:6] if c.isdigit())
-    zone = digits.lstrip("0123456789") or "Z" if dot else ""
-    return datetime.datetime.fromisoformat(f"{head}.{fraction}{zone}" if dot else head).timestamp()
-
-
 def parse_instant(text: str, now: int) -> int:
     """The same in nanoseconds, none of them lost: logs and events tell moments to the nanosecond."""
     if text[:4].isdigit() and text[4:5] == "-":
@@ -154,6 +140,11 @@ def parse_instant(text: str, now: int) -> int:
 def human_size(size: float) -> str:
     """Three digits and a decimal unit: ``4.27MB``, as `docker images` shows sizes."""
     return _scaled(size, 1000, _DECIMAL, 3)
+
+
+def exact_size(size: float) -> str:
+    """The same with four digits: ``1.986MB``, as `docker system df` shows sums."""
+    return _scaled(size, 1000, _DECIMAL, 4)
 
 
 def human_bytes(size: float) -> str:

@@ -103,6 +103,11 @@ def of_network(folders: Folders, action: str, mode: str, container_id: str) -> N
     emit(folders, "network", action, mode, {"container": container_id, "name": mode, "type": kind})
 
 
+def of_pruning(folders: Folders, kind: str, reclaimed: int) -> None:
+    """Append that what nobody used was removed, and how many bytes that gave."""
+    emit(folders, kind, "prune", "", {"reclaimed": str(reclaimed)})
+
+
 def _append(folder: str, kind: str, action: str, actor: str, attributes: dict[str, str]) -> None:
     numbers = segments(folder)
     number = numbers[-1] if numbers else 1

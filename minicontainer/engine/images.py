@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from minicontainer.engine.engine import Engine
 
 
-def remove(engine: Engine, text: str, *, force: bool) -> list[str]:
+def remove(engine: Engine, text: str, *, force: bool, every_name: bool = False) -> list[str]:
     """`ImageStore.remove` with the containers that use the image; one event for each reference and
     one for the image itself, as Docker's: both named by its id."""
     image_id = ""
     with suppress(NotFound, CorruptData):  # the removal says so, or knows what to do
         image_id = engine.images.resolve(text).id
-    lines = engine.images.remove(text, force=force, in_use=engine.containers_of)
+    lines = engine.images.remove(text, force=force, every_name=every_name, in_use=engine.containers_of)
     for line in lines:
         what, _, name = line.partition(": ")
         if what == "Untagged":

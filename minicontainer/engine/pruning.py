@@ -1,9 +1,20 @@
-"""``container prune``: every container that does not run is removed."""
+"""Removing what nobody uses: containers that do not run, images that no container is made of.
+
+::
+
+    containers()   created, exited                                    ─┐  label, label!, until:
+    images()       dangling: without a reference; ``every``: unused   ─┘  all must hold
+                   by any container, whatever that does               ──► Removed
+
+What a container was made of is kept as long as the container is there, so that it can be started again;
+and what has come into use since it was looked for is passed over, without a word.
+"""
 
 from __future__ import annotations
 
+from minicontainer.engine import events
 from minicontainer.engine.listing import labelled
-from minicontainer.engine.sizes import Sizes
+from minicontainer.engine.sizes import Sizes, layers_of
 from minicontainer.errors import Conflict, MinicontainerError, NotFound
 
 TYPE_CHECKING = False
@@ -14,16 +25,16 @@ if TYPE_CHECKING:
 
 
 class Removed:
-    """``ids`` of what was removed, ``size`` in bytes of what they had written, ``errors`` of the others."""
+    """``lines`` say what was removed, ``size`` is in bytes, ``errors`` tell of what could not be removed."""
 
     def __init__(self) -> None:
-        self.ids: list[str] = []
+        self.lines: list[str] = []
         self.size = 0
         self.errors: list[MinicontainerError | OSError] = []
 
 
-def prune(engine: Engine, wanted: Mapping[str, list[str]]) -> Removed:
-    """Remove the containers that do not run and match.
+def containers(engine: Engine, wanted: Mapping[str, list[str]]) -> Removed:
+    """Remove the containers that do not run and match; ``lines`` are their ids.
 
     ``wanted``: ``until``, seconds since the epoch before which they were made; ``label``, all of which
     they have; ``label!``, none of which they have.
@@ -41,8 +52,38 @@ def prune(engine: Engine, wanted: Mapping[str, list[str]]) -> Removed:
         except (MinicontainerError, OSError) as error:
             removed.errors.append(error)
         else:
-            removed.ids.append(found.container.id)
+            removed.lines.append(found.container.id)
             removed.size += size
+    events.of_pruning(engine.folders, "container", removed.size)
+    return removed
+
+
+def images(engine: Engine, wanted: Mapping[str, list[str]], *, every: bool = False) -> Removed:
+    """Remove images that no container uses and that match, those without a reference or ``every`` one.
+
+    ``lines`` are Docker's (``untagged: NAME``, ``deleted: ID``), ``size`` is of layers that no image has
+    any more.
+    """
+    from minicontainer.engine import images as removal
+    from minicontainer.engine.imagelist import matches
+
+    removed = Removed()
+    store = engine.images
+    present = store.images()
+    layers = {chain_id: size for image in present for chain_id, size in layers_of(image)}
+    for image in present:
+        if (image.references and not every) or not matches(image, wanted):
+            continue
+        try:
+            lines = removal.remove(engine, image.id, force=False, every_name=True)
+        except (Conflict, NotFound):
+            continue  # a container uses it, or somebody was faster
+        except (MinicontainerError, OSError) as error:
+            removed.errors.append(error)
+        else:
+            removed.lines += [line[0].lower() + line[1:] for line in lines]
+            removed.size += sum(layers.get(line.partition(": ")[2], 0) for line in lines)
+    events.of_pruning(engine.folders, "image", removed.size)
     return removed
 
 

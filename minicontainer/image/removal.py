@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from minicontainer.oci.image import Descriptor
 
 
-def remove(store: ImageStore, text: str, *, force: bool, containers: Callable[[str], list[str]]) -> list[str]:
+def remove(
+    store: ImageStore,
+    text: str,
+    *,
+    force: bool,
+    containers: Callable[[str], list[str]],
+    every_name: bool = False,
+) -> list[str]:
     """See `ImageStore.remove`."""
     with store.layout.lock():
         try:
@@ -37,7 +44,7 @@ def remove(store: ImageStore, text: str, *, force: bool, containers: Callable[[s
         users = containers(image.id)
         last = not by_name or set(by_name) >= set(image.references)
         if not force:
-            _refuse(image, text, by_name, users if last else [])
+            _refuse(image, text, by_name, users if last else [], every_name=every_name)
         entries = files.untag(store.layout.read_index(), by_name or image.references)
         lines = [f"Untagged: {name}" for name in by_name or image.references]
         if users or not last:
@@ -75,10 +82,10 @@ def _names(image: Image, text: str) -> list[str]:
     return [parsed.tagged()] if parsed.tagged() in image.references else []
 
 
-def _refuse(image: Image, text: str, by_name: list[str], users: list[str]) -> None:
+def _refuse(image: Image, text: str, by_name: list[str], users: list[str], *, every_name: bool) -> None:
     short = image.id.removeprefix("sha256:")[:12]
     repositories = {name.rpartition(":")[0] for name in image.references}
-    if not by_name and len(repositories) > 1:
+    if not by_name and len(repositories) > 1 and not every_name:
         raise Conflict(
             f"conflict: unable to delete {short} (must be forced) - "
             "image is referenced in multiple repositories"

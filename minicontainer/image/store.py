@@ -294,17 +294,23 @@ class ImageStore:
     # Removing
 
     def remove(
-        self, text: str, *, force: bool = False, in_use: Callable[[str], list[str]] = lambda _: []
+        self,
+        text: str,
+        *,
+        force: bool = False,
+        every_name: bool = False,
+        in_use: Callable[[str], list[str]] = lambda _: [],
     ) -> list[str]:
         """Untag an image, or remove it with its last tag; what was done, in Docker's words.
 
         ``in_use`` tells the ids of the containers that use an image id.  Such an image is refused
-        with Conflict; by ``force`` it loses its references, and stays for the containers.
+        with Conflict; by ``force`` it loses its references, and stays for the containers.  With
+        ``every_name`` an id stands for all references, those of several repositories too.
         """
         from minicontainer.image.removal import remove
 
         self.sweep()
-        return remove(self, text, force=force, containers=in_use)
+        return remove(self, text, force=force, every_name=every_name, containers=in_use)
 
     def sweep(self) -> list[str]:
         """Remove what killed processes left half-made; the paths removed."""
