@@ -31,8 +31,10 @@ from tests.needs import SBIN, bound_controllers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
+
+    Dialogue = Sequence[tuple[str, str]]  # what is shown, and what is typed then
 
 # Root here may lack CAP_SYS_RESOURCE, and so may not raise these to what the engines would like.
 NOFILE, NPROC = "nofile=1024:1024", "nproc=1024:1024"
@@ -43,6 +45,11 @@ SIZE = (
     "i=0; until stty size 2>/dev/null | grep -q '[1-9]' || [ $i = 50 ]; do i=$((i+1)); sleep 0.1; done; "
     "stty size"
 )
+# A program that ends has said its last a moment before: who shows it may be told of the end first.
+TERMINAL = f"echo go; read a; tty; {SIZE}; echo got $a; read b; exit 5"
+TERMINAL_DIALOGUE = (("go", "hello\n"), ("got hello", "bye\n"))
+SHORT_TERMINAL = f"tty; {SIZE}; echo go; read a; exit 4"
+SHORT_DIALOGUE = (("go", "bye\n"),)
 INSIDE = "ip link set lo up && mkdir -p /run/containerd/s && mount -t tmpfs tmpfs /run/containerd/s && exec "
 
 
@@ -91,15 +98,18 @@ class Client:
         assert result.code == 0, result
         return result.out.rstrip("\n")
 
-    def terminal(self, *words: str, typed: str = "", rows: int = 24, columns: int = 80) -> tuple[int, str]:
+    def terminal(
+        self, *words: str, dialogue: Dialogue = (), rows: int = 24, columns: int = 80
+    ) -> tuple[int, str]:
         """Run it on a terminal of that size, and type; its exit code and what was shown."""
-        return on_terminal([*self.before, *words], self.environment, typed, (rows, columns))
+        return on_terminal([*self.before, *words], self.environment, dialogue, (rows, columns))
 
 
 def on_terminal(
-    words: list[str], environment: dict[str, str], typed: str, size: tuple[int, int]
+    words: list[str], environment: dict[str, str], dialogue: Dialogue, size: tuple[int, int]
 ) -> tuple[int, str]:
-    """`Client.terminal`.  ``typed`` is sent once something was shown."""
+    """`Client.terminal`.  Of ``dialogue`` each answer is typed once its question was shown."""
+    waiting = list(dialogue)
     pid, master = pty.fork()
     if pid == 0:
         try:
@@ -112,9 +122,8 @@ def on_terminal(
     try:
         while data := _shown(master, until_time):
             shown += data
-            if typed:
-                os.write(master, typed.encode())
-                typed = ""
+            if waiting and waiting[0][0].encode() in shown:
+                os.write(master, waiting.pop(0)[1].encode())
     except TimeoutError:
         os.kill(pid, signal.SIGKILL)
         shown += b"(killed by the test)"

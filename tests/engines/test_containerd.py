@@ -72,15 +72,9 @@ def test_run_reads_standard_input(ctr: Containerd) -> None:
 
 @both
 def test_run_on_a_terminal(ctr: Containerd) -> None:
-    words = ctr.words(
-        "one",
-        "sh",
-        "-c",
-        f"echo go; read a; tty; {engine.SIZE}; echo got $a; exit 4",
-        flags=("--rm", "--tty"),
-    )
-    code, shown = ctr.terminal(*words, typed="hello\n", rows=31, columns=91)
-    assert code == 4, shown
+    words = ctr.words("one", "sh", "-c", engine.TERMINAL, flags=("--rm", "--tty"))
+    code, shown = ctr.terminal(*words, dialogue=engine.TERMINAL_DIALOGUE, rows=31, columns=91)
+    assert code == 5, shown
     assert "/dev/pts/0" in shown
     assert "31 91" in shown
     assert "got hello" in shown
@@ -95,7 +89,8 @@ def test_exec(ctr: Containerd) -> None:
         "tasks", "exec", "--exec-id", "c", "--user", "1000", "--cwd", "/tmp", name, "sh", "-c", "id -u; pwd"
     )
     assert asked.split() == ["1000", "/tmp"]
-    code, shown = ctr.terminal("tasks", "exec", "--tty", "--exec-id", "d", name, "sh", "-c", "tty; exit 6")
+    words = ("tasks", "exec", "--tty", "--exec-id", "d", name, "sh", "-c", "tty; echo go; read a; exit 6")
+    code, shown = ctr.terminal(*words, dialogue=engine.SHORT_DIALOGUE)
     assert code == 6, shown
     assert "/dev/pts/" in shown
     missing = ctr("tasks", "exec", "--exec-id", "e", name, "nosuch")

@@ -96,10 +96,8 @@ def test_run_reads_standard_input(docker: Docker) -> None:
 
 @both
 def test_run_on_a_terminal(docker: Docker) -> None:
-    words = docker.words(
-        "-it", "--rm", "busybox", "sh", "-c", f"echo go; read a; tty; {engine.SIZE}; echo got $a; exit 5"
-    )
-    code, shown = docker.terminal(*words, typed="hello\n", rows=33, columns=101)
+    words = docker.words("-it", "--rm", "busybox", "sh", "-c", engine.TERMINAL)
+    code, shown = docker.terminal(*words, dialogue=engine.TERMINAL_DIALOGUE, rows=33, columns=101)
     assert code == 5, shown
     assert "/dev/pts/0" in shown
     assert "33 101" in shown
@@ -169,9 +167,8 @@ def test_exec_of_what_cannot_run(docker: Docker) -> None:
 @both
 def test_exec_on_a_terminal(docker: Docker) -> None:
     box = docker.start_one("busybox", "sleep", "100")
-    code, shown = docker.terminal(
-        "exec", "-it", box, "sh", "-c", f"tty; {engine.SIZE}; exit 4", rows=20, columns=70
-    )
+    words = ("exec", "-it", box, "sh", "-c", engine.SHORT_TERMINAL)
+    code, shown = docker.terminal(*words, dialogue=engine.SHORT_DIALOGUE, rows=20, columns=70)
     assert code == 4, shown
     assert "/dev/pts/" in shown
     assert "20 70" in shown

@@ -56,10 +56,8 @@ def test_run_reads_standard_input(podman: Podman) -> None:
 
 @every
 def test_run_on_a_terminal(podman: Podman) -> None:
-    words = podman.words(
-        "-it", "--rm", "busybox", "sh", "-c", f"echo go; read a; tty; {engine.SIZE}; echo got $a; exit 5"
-    )
-    code, shown = podman.terminal(*words, typed="hello\n", rows=33, columns=101)
+    words = podman.words("-it", "--rm", "busybox", "sh", "-c", engine.TERMINAL)
+    code, shown = podman.terminal(*words, dialogue=engine.TERMINAL_DIALOGUE, rows=33, columns=101)
     assert code == 5, shown
     assert "/dev/pts/0" in shown
     assert "33 101" in shown
@@ -74,7 +72,8 @@ def test_exec(podman: Podman) -> None:
     asked = podman.ok("exec", "-u", "1000", "-w", "/tmp", "-e", "A=b", box, "sh", "-c", "id -u; pwd; echo $A")
     assert asked.split() == ["1000", "/tmp", "b"]
     assert podman("exec", box, "nosuch").code == 127
-    code, shown = podman.terminal("exec", "-it", box, "sh", "-c", f"tty; {engine.SIZE}; exit 4", rows=20)
+    words = ("exec", "-it", box, "sh", "-c", engine.SHORT_TERMINAL)
+    code, shown = podman.terminal(*words, dialogue=engine.SHORT_DIALOGUE, rows=20)
     assert code == 4, shown
     assert "20 80" in shown
     podman.ok("exec", "-d", box, "sh", "-c", "echo x >/made")
