@@ -50,7 +50,7 @@ def command(ctx: click.Context, container: str, detach_keys: bytes, no_stdin: bo
         stdin_open=config.open_stdin and not no_stdin,
         sig_proxy=sig_proxy and not config.tty,
         detach_keys=detach_keys,
-        kill=lambda number: engine.signal(found.container.id, number),
+        kill=lambda number: engine.pass_on(found.container, number),
     )
     if outcome.kind == DETACHED:
         events.of_container(engine.folders, found.container, "detach")
@@ -59,6 +59,8 @@ def command(ctx: click.Context, container: str, detach_keys: bytes, no_stdin: bo
 
 
 def _refuse_state(found: Found) -> None:
+    if found.restarting:
+        raise Conflict("You cannot attach to a restarting container, wait until it is running")
     if not found.running:
         raise Conflict("You cannot attach to a stopped container, start it first")
     if found.paused:

@@ -228,7 +228,7 @@ def _in_state(place: Place, partial: str, wanted: str) -> Iterable[CompletionIte
     from minicontainer.engine import known
 
     for container, status in known.containers(*place.roots()):
-        if wanted and (status.state == "running") != (wanted == "running"):
+        if wanted and (status.state in ("running", "restarting")) != (wanted == "running"):
             continue
         if container.name.startswith(partial) and container.name not in place.argument:
             yield CompletionItem(container.name, PLAIN, f"{status.state}, of {container.config.image}")

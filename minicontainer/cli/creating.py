@@ -212,6 +212,13 @@ OPTIONS = (
         help="Publish a port (later work)",
     ),
     flag("--read-only", help="Mount the root file system read-only"),
+    option(
+        "--restart",
+        metavar="string",
+        type=types.RESTART,
+        default=("no", 0),
+        help="When to restart: no, always, unless-stopped, on-failure[:MAX] (no)",
+    ),
     flag("--rm", help="Remove the container when it ends"),
     option(
         "--security-opt",
@@ -375,6 +382,8 @@ def _host(flags: dict[str, Any]) -> HostConfig:
         init=flags["init"],
         oom_score_adj=flags["oom_score_adj"],
         auto_remove=flags["rm"],
+        restart_policy=flags["restart"][0],
+        restart_retries=flags["restart"][1],
         devices=list(flags["device"]),
         device_cgroup_rules=list(flags["device_cgroup_rule"]),
         sysctls=dict(flags["sysctl"]),
@@ -392,6 +401,8 @@ def _host(flags: dict[str, Any]) -> HostConfig:
         log_opts=_log_options(flags),
     )
     limits.check(asked)
+    if asked.auto_remove and asked.restart_policy != "no":
+        raise UsageError("conflicting options: cannot specify both --restart and --rm")
     return asked
 
 

@@ -57,7 +57,7 @@ def _batches(engine: Engine, found: Found, span: Span, *, follow: bool) -> Itera
         yield from logread.read(path, span)
         return
     watch = inotify.Watch(folder)
-    yield from logread.follow(path, span, lambda: engine.runs(found.container.id), watch.wait)
+    yield from logread.follow(path, span, lambda: engine.runs(found), watch.wait)
 
 
 def _span(flags: dict[str, Any]) -> Span:

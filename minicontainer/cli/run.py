@@ -61,7 +61,7 @@ def _run(ctx: click.Context, image: str, words: tuple[str, ...], flags: dict[str
         finally:
             click.echo(container.id)  # it exists, whether its program started or not
         return 0
-    outcome = _attach(connection, flags, lambda number: engine.signal(container.id, number))
+    outcome = _attach(connection, flags, lambda number: engine.pass_on(container, number))
     if outcome.kind == "detached":
         events.of_container(engine.folders, container, "detach")
     return outcome.status if outcome.kind == "exited" else 0

@@ -76,7 +76,10 @@ def _start_attached(engine: Engine, name: str, interactive: bool, detach_keys: b
     from minicontainer.cli.attach import attach
     from minicontainer.engine import events
 
-    container = engine.find(name).container
+    found = engine.find(name)
+    if found.restarting:
+        found.require_running()
+    container = found.container
     events.of_container(engine.folders, container, "attach")
     stdin = interactive and container.config.open_stdin
     connection = _start(engine, container.id) or engine.connect(container.id)
@@ -86,5 +89,5 @@ def _start_attached(engine: Engine, name: str, interactive: bool, detach_keys: b
         stdin_open=stdin,
         sig_proxy=not container.config.tty,
         detach_keys=detach_keys,
-        kill=lambda number: engine.signal(container.id, number),
+        kill=lambda number: engine.pass_on(container, number),
     )

@@ -11,6 +11,8 @@ VERBS = (
     Verb("events", "minicontainer.cli.events", "Get real time events of containers and images"),
     Verb("info", "minicontainer.cli.info", "Show facts about this host and its containers"),
     Verb("prune", "minicontainer.cli.system_prune", "Remove unused data"),
+    Verb("resume", "minicontainer.cli.system_resume", "Start what restart policies say, after a boot"),
+    Verb("suspend", "minicontainer.cli.system_suspend", "Stop all containers, for a later resume"),
 )
 
 command = group("system", "Manage minicontainer", VERBS)

@@ -7,14 +7,15 @@
                     SIGKILL ──► those that are left; wait
 
 Several are stopped at once: the longest wait is the whole wait.  As a program ends its monitor does, so
-what is waited for are the monitors.
+what is waited for are the monitors.  A restart policy does not hold for what is stopped (restart_policy.py):
+of a container that waits to be restarted only the wait is ended.
 """
 
 from __future__ import annotations
 
 import time
 
-from minicontainer.engine import events, pausing
+from minicontainer.engine import events, pausing, relaunch, restart_policy
 from minicontainer.errors import Conflict, MinicontainerError, NotFound
 from minicontainer.linux import signals
 
@@ -37,10 +38,17 @@ def stop(engine: Engine, text: str, timeout: float | None = None, number: int | 
 
 
 def stop_all(
-    engine: Engine, names: list[str], timeout: float | None = None, number: int | None = None
+    engine: Engine,
+    names: list[str],
+    timeout: float | None = None,
+    number: int | None = None,
+    marks: tuple[str, ...] = (restart_policy.STOPPED, restart_policy.CANCELED),
 ) -> list[Stopping]:
-    """Stop several at once; one result for each name, in their order."""
-    under_way = [Stopping(engine, name, timeout, number) for name in names]
+    """Stop several at once; one result for each name, in their order.
+
+    ``marks``: what it means to their restart policies.
+    """
+    under_way = [Stopping(engine, name, timeout, number, marks) for name in names]
     for one in under_way:
         one.attempt(one.ask)
     for one in sorted(under_way, key=lambda each: each.deadline):
@@ -53,11 +61,14 @@ def stop_all(
 class Stopping:
     """One container that is being stopped.  ``error`` is what went wrong, ``tell`` raises it."""
 
-    def __init__(self, engine: Engine, name: str, timeout: float | None, number: int | None) -> None:
+    def __init__(
+        self, engine: Engine, name: str, timeout: float | None, number: int | None, marks: tuple[str, ...]
+    ) -> None:
         self.engine = engine
         self.name = name
         self.timeout = timeout
         self.number = number
+        self.marks = marks
         self.found: Found | None = None
         self.deadline = float("inf")
         self.killed = False
@@ -79,9 +90,12 @@ class Stopping:
     def ask(self) -> None:
         """Send the signal."""
         found = self.engine.find(self.name)
+        if found.running or found.restarting:
+            restart_policy.mark(self.engine.folders, found.container, *self.marks)
+            found = awake(self.engine, found)
+            self.found = found
         if not found.running:
             return
-        self.found = found
         timeout = patience(found.container) if self.timeout is None else self.timeout
         if timeout >= 0:
             self.deadline = time.monotonic() + timeout
@@ -89,7 +103,7 @@ class Stopping:
 
     def wait(self) -> None:
         """Until it has ended, or its time is up: then it is killed."""
-        if self.found is None:
+        if self.found is None or not self.found.running:
             return
         left = self.deadline - time.monotonic()
         if not self.engine.wait(self.found, -1 if left == float("inf") else max(left, 0)):
@@ -109,17 +123,33 @@ def kill(engine: Engine, text: str, number: int) -> None:
     """
     try:
         found = engine.find(text)
-        if not found.running:
+        if not found.running and not found.restarting:
             raise Conflict(f"container {found.container.id} is not running")
     except (NotFound, Conflict) as error:
         raise type(error)(f"Cannot kill container: {text}: {error}") from None
-    own = found.container.config.stop_signal
-    if not own or number in (signals.SIGKILL, stop_signal(found.container)):
+    restart_policy.mark_signal(engine.folders, found.container, number)
+    ends = restart_policy.cancels(found.container, number)
+    if ends:
+        found = awake(engine, found)
+    if not found.running:
+        return
+    if ends:
         end(engine, found, number)
     else:
         engine.ask_to_end(found.container, number)
     if number == signals.SIGKILL:
         engine.wait(found, TIMEOUT)
+
+
+def awake(engine: Engine, found: Found) -> Found:
+    """A container that is marked to end: it runs, or has ended, and does not wait to be restarted."""
+    if found.container.host.auto_remove:
+        return found  # it has no policy, and may be gone
+    found = engine.load(found.container.id)
+    while found.restarting:
+        relaunch.interrupt(engine, found.container.id)
+        found = relaunch.settled(engine, engine.load(found.container.id))
+    return found
 
 
 def end(engine: Engine, found: Found, number: int) -> None:

@@ -16,7 +16,7 @@ import signal
 from contextlib import suppress
 
 from minicontainer import cgroups
-from minicontainer.engine import events, health, pausing, records
+from minicontainer.engine import events, health, pausing, records, restart_policy
 from minicontainer.engine.naming import Names
 from minicontainer.engine.records import Container, Folders, HostConfig, Status
 from minicontainer.errors import Conflict, CorruptData, MinicontainerError, NotFound
@@ -54,15 +54,24 @@ class Found:
 
     @property
     def state(self) -> str:
-        """created, running, paused or exited: one that is only being started is created, to a user."""
+        """created, running, paused, restarting or exited: one that is only being started is created, to a
+        user."""
         if self.paused:
             return "paused"
+        if self.restarting:
+            return "restarting"
         return "created" if self.status.state == "starting" else self.status.state
 
     @property
     def running(self) -> bool:
         """Whether its program runs, or would if it was not paused."""
         return self.status.state == "running"
+
+    @property
+    def restarting(self) -> bool:
+        """Whether its program has ended, and its restart policy wants it to run again."""
+        status = self.status
+        return status.state == "restarting" or (status.state == "starting" and status.restarts > 0)
 
     @property
     def paused(self) -> bool:
@@ -84,6 +93,14 @@ class Found:
         if self.health is None:
             return health.NONE
         return self.health.status if self.running and not self.paused else health.UNHEALTHY
+
+    def require_running(self) -> None:
+        """Raise Conflict, in Docker's words, if its program does not run."""
+        container_id = self.container.id
+        if self.restarting:
+            raise Conflict(f"Container {container_id} is restarting, wait until the container is running")
+        if not self.running:
+            raise Conflict(f"container {container_id} is not running")
 
 
 class AlreadyRunning(Conflict):
@@ -200,8 +217,7 @@ class Engine:
     def find_running(self, text: str) -> Found:
         """The same for a container that runs.  Raises NotFound, Conflict."""
         found = self.find(text)
-        if not found.running:
-            raise Conflict(f"container {found.container.id} is not running")
+        found.require_running()
         return found
 
     # -- making
@@ -272,8 +288,9 @@ class Engine:
             found = self.load_locked(container_id)
             if found.paused:
                 raise Conflict("cannot start a paused container, try unpause instead")
-            if found.status.state in ("starting", "running"):
+            if found.status.state in records.CLAIMS:
                 raise AlreadyRunning(f"container {found.container.name} is already running")
+            restart_policy.unmark(self.folders, container_id)
             try:
                 return monitor.launch(self, found.container, lock)
             except OSError:
@@ -291,12 +308,13 @@ class Engine:
         except (FileNotFoundError, ConnectionRefusedError):
             raise Conflict(f"container {container_id[:12]} is not running") from None
 
-    def runs(self, container_id: str) -> bool:
-        """Whether a container runs; False for one that is gone."""
+    def runs(self, found: Found) -> bool:
+        """Whether a container still runs, in the same run; False for one that is gone."""
         try:
-            return self.load(container_id).running
+            now = self.load(found.container.id)
         except NotFound:
             return False
+        return now.running and now.status.started == found.status.started
 
     def containers_of(self, image_id: str) -> list[str]:
         """The ids of the containers made of an image."""
@@ -310,8 +328,7 @@ class Engine:
 
     def runtime(self, found: Found) -> Runtime:
         """libcontainer's side of a running container.  Raises Conflict if it does not run."""
-        if not found.running:
-            raise Conflict(f"container {found.container.id} is not running")
+        found.require_running()
         try:
             return Runtime.load(found.container.id, self.folders.runtime)
         except NotFound:  # it has ended just now
@@ -327,6 +344,11 @@ class Engine:
                 cgroups.manager(f"/minicontainer/{container_id}").kill()
         except MinicontainerError:
             return  # it has ended
+
+    def pass_on(self, container: Container, number: int) -> None:
+        """Pass on a signal that the user sent to an attached command."""
+        restart_policy.mark_signal(self.folders, container, number)
+        self.signal(container.id, number)
 
     def ask_to_end(self, container: Container, number: int) -> None:
         """Signal it, and tell the journal: before, so that nobody reads of a death ahead of its cause."""
@@ -366,15 +388,22 @@ class Engine:
         """Remove it if it does not run; else kill it, if ``force`` allows that."""
         with self.folders.container_lock(container_id):
             found = self.load_locked(container_id)
-            if found.status.state not in ("starting", "running"):
+            if found.status.state not in records.CLAIMS:
                 self.discard(found.container)
                 return True
         if not force:
-            state, first = ("paused", "Unpause and then stop") if found.paused else ("running", "Stop")
+            state = found.state if found.paused or found.restarting else "running"
+            first = "Unpause and then stop" if found.paused else "Stop"
             raise Conflict(
                 f"You cannot remove a {state} container {container_id}. "
                 f"{first} the container before attempting removal or force remove"
             )
+        restart_policy.mark_signal(self.folders, found.container, signal.SIGKILL)
+        if found.restarting:
+            from minicontainer.engine import relaunch
+
+            if relaunch.interrupt(self, container_id):
+                return False  # now it can be
         self.ask_to_end(found.container, signal.SIGKILL)
         if found.paused:
             pausing.let_go(self, container_id)
@@ -433,6 +462,7 @@ class Engine:
             self.discard(container)
             raise NotFound(f"No such container: {container.id}")
         ended = records.without_monitor(found.status)
+        ended.stopped |= restart_policy.STOPPED in restart_policy.marks(self.folders, container.id)
         try:
             records.save(f"{self.folders.container(container.id)}/status.json", ended)
         except OSError as error:
@@ -457,7 +487,7 @@ class Engine:
 
 def _orphaned(status: Status) -> bool:
     """Whether the status claims a container whose monitor is gone."""
-    return status.state in ("starting", "running") and not records.monitored(status)
+    return status.state in records.CLAIMS and not records.monitored(status)
 
 
 __all__ = ["DEFAULT_ROOT", "DEFAULT_RUN", "Container", "Engine", "Found", "HostConfig"]

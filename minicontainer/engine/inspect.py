@@ -42,7 +42,7 @@ def container(engine: Engine, found: Found) -> dict[str, Any]:
         "HostsPath": f"{folder}/hosts",
         "LogPath": f"{folder}/log.json" if record.host.log_driver == "json-file" else "",
         "Name": f"/{record.name}",
-        "RestartCount": 0,
+        "RestartCount": status.restarts,
         "Driver": record.driver,
         "Platform": "linux",
         "HostConfig": _host_config(record),
@@ -58,9 +58,9 @@ def state(found: Found) -> dict[str, Any]:
     status = found.status
     return {
         "Status": found.state,
-        "Running": found.running,
+        "Running": found.running or found.restarting,  # as Docker: container/state.go, SetRestarting
         "Paused": found.paused,
-        "Restarting": False,
+        "Restarting": found.restarting,
         "OOMKilled": status.oom_killed,
         "Dead": False,
         "Pid": status.pid,

@@ -30,7 +30,7 @@ def containers(root: str, run: str) -> list[tuple[Container, Status]]:
             status = records.load_status(folders.container(one))
         except (OSError, CorruptData):
             continue
-        if status.state == "running" and not records.monitored(status):
+        if status.state in records.CLAIMS and not records.monitored(status):
             status = records.without_monitor(status)
         found.append((container, status))
     return sorted(found, key=lambda pair: pair[0].name)

@@ -47,7 +47,7 @@ def select(
     found = [
         one
         for one in engine.containers()
-        if (every or one.running) and all(matches(one) for matches in tests.values())
+        if (every or one.running or one.restarting) and all(matches(one) for matches in tests.values())
     ]
     return found[:last] if last > 0 else found
 

@@ -15,7 +15,8 @@ kernel unmounts it when the monitor ends, whatever ends it.  Init dies with the 
 command gives back (`engine.Engine.recover`).
 
 In order: mount, configure, create (the network is attached while init mounts), start, serve; then
-status, network, cgroup, and only then the clients are told.
+status, network, cgroup, and only then the clients are told.  With a restart policy it all begins again
+(relaunch.py), with a new Monitor that has the old one's status and nobody who waits for it to start.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import time
 from contextlib import suppress
 
 from minicontainer import errors
-from minicontainer.engine import attach, events, logs, records, userns
+from minicontainer.engine import attach, events, logs, records, restart_policy, userns
 from minicontainer.engine.leaving import leave_caller
 from minicontainer.engine.records import Status
 from minicontainer.engine.rest import Rest
@@ -74,18 +75,24 @@ class Monitor:
         self.network: BridgeNetwork | None = None
 
     def run(self) -> None:
-        """Everything; never raises, never returns to the caller's code."""
+        """Everything, run after run; never raises, never returns to the caller's code."""
         try:
-            try:
-                self._separate()
-                self._launch()
-            except Exception as error:
-                self._fail(error)
-                return
-            assert self.runtime is not None
-            self.over(self.session.attempt(self.runtime.pidfd))
+            following: Monitor | None = self
+            while following is not None:
+                following = following._run_once()
         finally:
             os._exit(0)
+
+    def _run_once(self) -> Monitor | None:
+        try:
+            if self.starter is not None:
+                self._separate()
+            self._launch()
+        except Exception as error:
+            self._fail(error)
+            return None
+        assert self.runtime is not None
+        return self.over(self.session.attempt(self.runtime.pidfd))
 
     @classmethod
     def awake(cls, engine: Engine, container_id: str, session: Session) -> Monitor:
@@ -99,12 +106,19 @@ class Monitor:
             monitor.network = engine.bridge()
         return monitor
 
-    def over(self, fault: Exception | None) -> None:
-        """After the session: the program has ended, or ends because its monitor cannot go on."""
+    def over(self, fault: Exception | None) -> Monitor | None:
+        """After the session: the program has ended, or ends because its monitor cannot go on.
+
+        The monitor of the next run, if its policy wants one; once it is time for that.
+        """
         if fault is not None:
             self.status.error = f"the monitor failed: {fault}"
-            self.signal(signal.SIGKILL)
-        self._finish()
+            self._kill(signal.SIGKILL)
+        if not self._finish():
+            return None
+        from minicontainer.engine import relaunch
+
+        return relaunch.following(self)
 
     # -- becoming a container
 
@@ -122,7 +136,8 @@ class Monitor:
 
     def _launch(self) -> None:
         with suppress(CorruptData):
-            self.status.address = records.load_status(self.folder).address
+            before = records.load_status(self.folder)
+            self.status.address, self.status.ran = before.address, before.ran
         self.status.monitor = os.getpid()
         self.status.monitor_start = start_time(os.getpid()) or 0
         self.status.state = "starting"
@@ -150,20 +165,24 @@ class Monitor:
         finally:
             for fd in set(inner):
                 os.close(fd)
-        meeting = f"{self.engine.folders.monitors}/{self.container.id}"
-        os.makedirs(meeting, 0o700, exist_ok=True)
-        self.session.listener = sockets.listen(meeting, "attach.sock", sockets.SOCK_STREAM)
+        if self.session.listener is None:
+            meeting = f"{self.engine.folders.monitors}/{self.container.id}"
+            os.makedirs(meeting, 0o700, exist_ok=True)
+            self.session.listener = sockets.listen(meeting, "attach.sock", sockets.SOCK_STREAM)
         self.runtime.start()
         self._watch_health()
         self.status.state = "running"
+        self.status.ran = True
         self.status.pid = self.runtime.record.pid
         self.status.started = time.time()
+        self.status.finished, self.status.exit_code, self.status.error = 0.0, 0, ""  # the last run's
+        self.status.oom_killed = False
         self._save(sync=False)
         self._tell_of_network("connect")
         self._tell("start")
         self.session.facts = {"id": self.container.id, "pid": self.status.pid}
-        assert self.starter is not None
-        self.session.welcome(self.starter)
+        if self.starter is not None:
+            self.session.welcome(self.starter)
         self._drop_own_streams()
         self.session.rest = Rest.of(self.engine, self.container.id, self.runtime.pidfd)
 
@@ -230,6 +249,10 @@ class Monitor:
 
     def signal(self, number: int) -> None:
         """Pass a client's signal on to the program."""
+        restart_policy.mark_signal(self.engine.folders, self.container, number)
+        self._kill(number)
+
+    def _kill(self, number: int) -> None:
         assert self.runtime is not None
         self._tell("kill", signal=str(number))
         try:
@@ -256,21 +279,25 @@ class Monitor:
 
     def _fail(self, error: Exception) -> None:
         self.lock.release()
-        self.status.exit_code = getattr(error, "exit_code", 125)
         self.status.error = str(error) or type(error).__name__
+        if self.starter is None:  # restarted by its policy: of the last run there is more to tell
+            self.status.finished = self.status.finished or time.time()
+            self._end("exited")
+            return
+        self.status.exit_code = getattr(error, "exit_code", 125)
         self.status.pid = 0
         self.status.started = 0.0
         try:
             self._end("created")
         finally:
-            assert self.starter is not None
             client = Client(self.starter)
             client.sender.put_frame(attach.failed(errors.to_wire(error)))
             drain(client)
 
     # -- the end
 
-    def _finish(self) -> None:
+    def _finish(self) -> bool:
+        """Whether its policy wants another run."""
         assert self.runtime is not None
         code = self.runtime.wait()
         log = self.session.log
@@ -283,10 +310,14 @@ class Monitor:
         self.status.finished = time.time()
         self._tell_of_end(code)
         try:
-            self._end("exited")
+            return self._end("restarting" if self._wanted() else "exited")
         finally:
             # With a full disk the status is lost, but those who are attached still learn it.
             self.session.farewell(attach.exited(code))
+
+    def _wanted(self) -> bool:
+        marks = restart_policy.marks(self.engine.folders, self.container.id)
+        return restart_policy.wanted(self.container.host, self.status, marks)
 
     def _tell(self, action: str, **extra: str) -> None:
         events.of_container(self.engine.folders, self.container, action, **extra)
@@ -303,8 +334,8 @@ class Monitor:
         self._tell("die", exitCode=str(code), execDuration=str(lasted))
         self._tell_of_network("disconnect")
 
-    def _end(self, state: str) -> None:
-        """Give everything back; only then is the container over.
+    def _end(self, state: str) -> bool:
+        """Give everything back; only then is the container over.  True if it is to be restarted.
 
         Until that its status claims a monitor: should this one be killed, or fail to give something
         back, the next command finds the claim untrue and mends (`records.without_monitor`).
@@ -312,14 +343,37 @@ class Monitor:
         with suppress(OSError):  # a full disk loses the exit code to a kill from here on; no more
             self._save(sync=False)
         if not self._give_back():
-            return
+            return False
         if self.container.host.auto_remove:
             self._discard()
-            return
-        self.status.state = state
-        self.status.pid = self.status.monitor = self.status.monitor_start = 0
+            return False
+        self.status.pid = 0
         self.status.network = {}
+        if state == "restarting" and self._put_off():
+            return True
+        marks = restart_policy.marks(self.engine.folders, self.container.id)
+        self.status.stopped = restart_policy.STOPPED in marks
+        self.status.state = "exited" if state == "restarting" else state
+        self.status.monitor = self.status.monitor_start = 0
         self._save()
+        return False
+
+    def _put_off(self) -> bool:
+        """Record that it is to be restarted; False if a user has stopped it just now."""
+        self._unmount(f"{self.folder}/rootfs")
+        if self.container.host.ipc_mode.startswith("container:"):
+            from minicontainer.engine import isolation
+
+            self._unmount(isolation.SHM)
+        before = self.status.delay
+        restart_policy.count(self.status)
+        self.status.state = "restarting"
+        self._save(sync=False)
+        # Who stops it marks it first, and then reads the status: one of us sees the other.
+        if restart_policy.CANCELED not in restart_policy.marks(self.engine.folders, self.container.id):
+            return True
+        self.status.restarts, self.status.delay = self.status.restarts - 1, before
+        return False
 
     def _ran_out_of_memory(self, code: int) -> bool:
         """Whether the kernel killed a process of the container for want of memory."""
@@ -334,13 +388,7 @@ class Monitor:
 
         A restart has started it again by then: another monitor's it is, not ours to remove.
         """
-        rootfs = f"{self.folder}/rootfs"
-        because("nothing may be mounted in a folder that is to be removed")
-        try:
-            mount.umount2(rootfs, mount.MNT_DETACH)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # it failed before anything was mounted there
-                raise
+        self._unmount(f"{self.folder}/rootfs")
         lock = self.engine.folders.container_lock(self.container.id)
         if not lock.acquire(wait=False):
             self.status.released = True
@@ -351,6 +399,14 @@ class Monitor:
                 self.engine.discard(self.container)
         finally:
             lock.release()
+
+    def _unmount(self, place: str) -> None:
+        because("nothing may be mounted in a folder that is to be removed, or mounted anew")
+        try:
+            mount.umount2(place, mount.MNT_DETACH)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # it failed before anything was mounted there
+                raise
 
     def _give_back(self) -> bool:
         """Network, cgroup, runtime state; whether all of it went.  Each is tried."""

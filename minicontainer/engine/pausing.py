@@ -42,6 +42,8 @@ def pause(engine: Engine, text: str) -> None:
     container_id = engine.find(text).container.id
     with engine.folders.container_lock(container_id):
         found = engine.load_locked(container_id)
+        if found.restarting:
+            found.require_running()
         if not found.running:
             raise Conflict(f"Container {container_id} is not running")
         if found.paused:

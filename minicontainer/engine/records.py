@@ -20,6 +20,7 @@
     RUN/                               a reboot may forget it
         runtime/<id>/                  libcontainer's state
         monitors/<id>/attach.sock      clients come here
+                      stopped canceled   empty: what a user's signal means to its policy (restart_policy.py)
         locks/                         <id>, and "containers"
 
 Locks are taken in this order, and never the other way round: a container's own, then ``containers``
@@ -32,6 +33,7 @@ the monitor is gone, the status is a lie that `Engine` mends the next time it lo
     starting, running     neither            while the program ran           exited, 137
     starting              error              giving back a failed start      created, with the error
     running               finished           giving back what had ended      exited, with its code
+    restarting, starting  finished           before or while it restarted    exited, with its code
 """
 
 from __future__ import annotations
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     K = TypeVar("K", bound=document.Document)
 
 ALL = "containers"  # the lock of what they share
+CLAIMS = ("starting", "running", "restarting")  # states that say that a monitor lives
 HEALTH = "health.json"
 
 
@@ -162,10 +165,13 @@ class Container(Kept):
 
 
 class Status(Kept):
-    """status.json.  ``state`` is created, running or exited; times in seconds since the epoch.
+    """status.json.  ``state`` is created, starting, running, restarting or exited; times in seconds since
+    the epoch.
 
     ``address`` is the last one on the bridge, which the next start asks for again.  ``released``: the
-    monitor of a container with --rm has given all back, and waits for the container's lock.
+    monitor of a container with --rm has given all back, and waits for the container's lock.  Of its policy
+    (restart_policy.py): whether it ever ``ran``, ``restarts`` since a user started it, the last ``delay`` in
+    seconds, and whether a user had ``stopped`` it when it ended.
     """
 
     state: str = "created"
@@ -180,6 +186,10 @@ class Status(Kept):
     network: dict[str, object] = {}
     address: str = ""
     released: bool = False
+    ran: bool = False
+    restarts: int = 0
+    delay: float = 0.0
+    stopped: bool = False
 
 
 class Folders:
@@ -281,6 +291,9 @@ def without_monitor(status: Status) -> Status:
         address=status.address,
         started=status.started,
         finished=status.finished or (time.time() if state == "exited" else 0.0),
+        ran=status.ran,
+        restarts=status.restarts,
+        stopped=status.stopped,
     )
 
 

@@ -8,7 +8,7 @@
 
 It stays the same process: its id, its child (init, which dies with it), its mount namespace and its
 open descriptors.  What Python knew is either on disk (container.json, status.json, libcontainer's
-state) or in a pipe, as JSON:
+state) or in a pipe, as JSON (relaunch.py has another, for a container that waits to be restarted):
 
     {"id", "root", "run", "storage", "pidfd",
      "session": Session.keep(), "log": logs.Writer.keep(), "watch": healthwatch.Watch.facts}
@@ -150,16 +150,18 @@ def main() -> NoReturn:
     try:
         with open(int(sys.argv[2]), "rb") as file:
             state = jsontext.loads(file.read())
-        _go_on(state)
+        door.i_am("monitor")
+        following = _launch_again(state) if "due" in state else _go_on(state)
+        if following is not None:
+            following.run()
     finally:
         os._exit(0)
 
 
-def _go_on(state: dict[str, Any]) -> None:
+def _go_on(state: dict[str, Any]) -> Monitor | None:
     from minicontainer.engine import logs
     from minicontainer.engine.session import Session
 
-    door.i_am("monitor")
     session = Session(lambda number: _monitor(state, session).signal(number))
     session.restore(state["session"])
     if state["watch"] is not None:
@@ -169,7 +171,13 @@ def _go_on(state: dict[str, Any]) -> None:
         session.log = logs.Writer.resumed(state["log"])
     session.rest = Rest({name: state[name] for name in ("id", "root", "run", "storage", "pidfd")})
     fault = session.attempt(state["pidfd"])
-    _monitor(state, session).over(fault)
+    return _monitor(state, session).over(fault)
+
+
+def _launch_again(state: dict[str, Any]) -> Monitor | None:
+    from minicontainer.engine import relaunch
+
+    return relaunch.woken(state)
 
 
 def _watch(state: dict[str, Any]) -> Watch:

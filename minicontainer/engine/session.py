@@ -334,9 +334,19 @@ class Session:
 
             because("a client has not read all output yet; the container need not wait for it")
             if process.fork() == 0:
+                if self.listener is not None:  # nobody would ever answer who connects
+                    self.listener.close()
                 for client in slow:
                     drain(client)
                 os._exit(0)
+
+    def leave(self) -> None:
+        """Close all but the listener: the program and its clients are gone, and another run follows."""
+        for fd in {*self.outputs, self.stdin, self.console} - {-1}:
+            os.close(fd)
+        for client in self.clients.values():
+            client.socket.close()
+        self.outputs, self.clients, self.stdin, self.console = {}, {}, -1, -1
 
 
 def _flush(client: Client) -> None:

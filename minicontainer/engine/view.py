@@ -159,12 +159,13 @@ def _mounted(view: View) -> int:
     container, status = view.container, view.found.status
     folder = view.engine.folders.container(container.id)
     rootfs = f"{folder}/rootfs"
-    if status.monitor:
+    mounted = status.state == "running"
+    if mounted:
         _join(status.monitor, status.monitor_start)
     because("what is mounted here is seen by nobody else")
     namespaces.unshare(process.CLONE_NEWNS)
     mount.mount(None, "/", None, mount.MS_PRIVATE | mount.MS_REC)
-    if not status.monitor:
+    if not mounted:
         view.engine.driver(container.driver).mount(folder, container.chain, rootfs, view.mapping)
     if view.binds:
         # Shorter targets first, as when it is started.

@@ -19,9 +19,12 @@ KILLED = 137  # what a container whose monitor was killed is taken to have ended
 
 
 def exit_code(engine: Engine, text: str) -> int:
-    """The exit status, once the container does not run; at once, if it does not.  Raises NotFound."""
+    """The exit status, once the container does not run; at once, if it does not.  Raises NotFound.
+
+    With a restart policy: the end of this run, or of the next (moby: container/state.go, SetRestarting).
+    """
     found = engine.find(text)
-    while found.running:
+    while found.running or found.restarting:  # before it is restarted, its socket takes us already
         try:
             connection = engine.connect(found.container.id)
         except Conflict:

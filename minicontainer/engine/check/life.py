@@ -50,7 +50,7 @@ class Lives:
         found = self.found.get(container_id)
         if found is None:
             return container_id in self.damaged
-        return found.status.state in ("starting", "running")
+        return found.status.state in records.CLAIMS
 
     def running(self) -> set[str]:
         """The ids of those for which `holds` is true."""
@@ -145,7 +145,7 @@ def _stat(pid: int) -> list[bytes]:
 
 def _process(engine: Engine, found: Found) -> Iterator[Finding]:
     status, container_id = found.status, found.container.id
-    if status.state not in ("starting", "running"):
+    if status.state not in records.CLAIMS:
         return
     if not records.monitored(status):
         fate = _fate("its monitor", status.monitor, status.monitor_start)
@@ -345,7 +345,7 @@ def give_back(engine: Engine, container_id: str) -> str:
     with engine.folders.container_lock(container_id):
         try:
             found = engine.load_locked(container_id)
-            if found.status.state not in ("starting", "running"):
+            if found.status.state not in records.CLAIMS:
                 engine.give_back(found.container)
         except NotFound:
             engine.give_back_of(container_id)

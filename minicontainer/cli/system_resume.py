@@ -1,0 +1,40 @@
+"""``minicontainer system resume``: after a boot, start what is to run; ``--unit`` has systemd do it.
+
+Exit status 1 if one of the containers cannot be started: the others are.
+"""
+
+from __future__ import annotations
+
+import click
+
+from minicontainer.cli import command as verbs
+from minicontainer.cli.context import engine as engine_of
+from minicontainer.cli.context import settings
+from minicontainer.cli.several import each
+
+HELP = """Start the containers whose restart policy says that they run
+
+For use after a boot.  Containers that run are left alone, and so is what has never been started.  As a
+service: minicontainer system resume --unit > /etc/systemd/system/minicontainer.service, then
+systemctl enable minicontainer."""
+
+
+@verbs.command("resume", usage="[OPTIONS]", help=HELP)
+@verbs.flag("--unit", help="Print a systemd unit: resume at boot, suspend at shutdown")
+@click.pass_context
+def command(context: click.Context, unit: bool) -> None:
+    """Print the name of each that was started."""
+    if unit:
+        from minicontainer.cli import systemd
+
+        own = settings(context)
+        click.echo(systemd.unit(own.root, own.run_root), nl=False)
+        return
+    from minicontainer.engine.resuming import resume
+
+    engine = engine_of(context)
+    started = resume(engine)
+    for line in engine.damaged:
+        click.echo(f"minicontainer: {line}", err=True)
+    each(started, lambda one: one.tell(), lambda one: one.name)
+    context.exit(1 if engine.damaged else 0)
