@@ -27,7 +27,7 @@ V2_TESTS := tests/kernel/cgroups \
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help fuzz demo man rootfs rootfs-debian test test-unit test-root test-v2 test-nested test-engines test-faults test-runtime-tools bench \
+.PHONY: help fuzz demo man rootfs rootfs-debian test test-unit test-root test-v2 test-nested test-engines test-faults test-stress test-runtime-tools bench \
 	lint typecheck format clean ready-demo ready-test ready-bench
 
 help: ## this list
@@ -89,6 +89,10 @@ fuzz: ready-test ## spoiled documents and command lines, for about FUZZ_SECONDS=
 
 test-faults: ready-test ## every step of every operation fails and dies, FAULT_JOBS=2 at a time: a table in .cache/faults.txt
 	$(SUDO) $(BIN)/python -B -m tests.faults '$(or $(FAULT_JOBS),2)'
+
+test-stress: ready-test ## STRESS_CONTAINERS=200 started and removed by 16 callers at once, for STRESS_SECONDS=600
+	$(SUDO) env STRESS_SECONDS='$(or $(STRESS_SECONDS),600)' STRESS_CONTAINERS='$(or $(STRESS_CONTAINERS),200)' \
+	$(BIN)/python -B -m pytest -p no:cacheprovider -s tests/faults/test_stress.py
 
 test-runtime-tools: ready-test ## the OCI validation programs, built in RUNTIME_TOOLS=CHECKOUT, where someone has them
 	@$(SUDO) env RUNTIME_TOOLS='$(RUNTIME_TOOLS)' RUNTIME='$(or $(RUNTIME),$(BIN)/minicontainer-runtime)' \

@@ -73,7 +73,7 @@ class Host:
     def __init__(self, hierarchies: list[str]) -> None:
         self.hierarchies = hierarchies
         self.known: dict[str, str] = {}
-        self._environment = {
+        self.environment = {
             "PATH": os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin",
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "PYTHONPYCACHEPREFIX": f"{STATE}/bytecode",
@@ -88,7 +88,7 @@ class Host:
             started = subprocess.Popen(
                 [*(under or []), sys.executable, "-c", COMMAND, *words],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                env={**self._environment, "MINICONTAINER_FAULT": fault},
+                env={**self.environment, "MINICONTAINER_FAULT": fault},
             )  # fmt: skip
             try:
                 code: int | None = started.wait(PATIENCE_S)

@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
-import sysconfig
 import time
 
 import pytest
 
-from tests.integration.runner import PROJECT, Runner, Terminal, until
+from tests.integration.runner import Runner, Terminal, until
+from tests.launcher import installed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,20 +65,7 @@ class Launched(Runner):
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with this project's launcher and the packages of ours."""
     made = tmp_path_factory.mktemp("launched")
-    packages = sysconfig.get_path("purelib")
-    folder = made / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
-    folder.mkdir(parents=True)
-    for name in os.listdir(packages):
-        if name != "_minicontainer.pth" and name != "minicontainer":
-            (folder / name).symlink_to(f"{packages}/{name}")
-    (folder / "_minicontainer.pth").write_text(f"{PROJECT}\n")
-    (made / "bin").mkdir()
-    (made / "bin" / "python3").symlink_to(os.path.realpath(sys.executable))
-    (made / "pyvenv.cfg").write_text(f"home = {os.path.dirname(os.path.realpath(sys.executable))}\n")
-    source, built = f"{PROJECT}/minicontainer/launcher.c", f"{made}/bin/minicontainer"
-    words = ["cc", "-O2", f'-DPYTHON="{os.path.realpath(sys.executable)}"', "-o", built, source]
-    if subprocess.run([*words, "-static"], stderr=subprocess.DEVNULL, check=False).returncode:
-        subprocess.run(words, check=True)
+    installed(made)
     return made
 
 
