@@ -25,8 +25,9 @@ import click
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from minicontainer import __version__
-from minicontainer.cli.command import Option, Verbs
-from minicontainer.cli.main import DEBUG, ERRORS_ARE_125, NAME, cli
+from minicontainer.cli.group import cli
+from minicontainer.cli.main import DEBUG, ERRORS_ARE_125, NAME
+from minicontainer.cli.onclick import Option, Verbs
 from minicontainer.runtime import main as runtime
 
 TYPE_CHECKING = False

@@ -24,7 +24,7 @@ import os
 import click
 from click.shell_completion import CompletionItem, split_arg_string
 
-from minicontainer.cli.command import Verbs
+from minicontainer.cli.onclick import Verbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Place:
 
     def roots(self) -> tuple[str, str]:
         """Where images and containers are, as the command to come will have it."""
-        from minicontainer.cli.main import cli
+        from minicontainer.cli.group import cli
 
         own: tuple[str, ...] = ()
         if os.geteuid() != 0:

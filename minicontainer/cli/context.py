@@ -1,4 +1,7 @@
-"""What every verb is told by the options before its name: ``Context.obj`` is `Settings`."""
+"""What every verb is told by the options before its name: ``Context.obj`` is `Settings`.
+
+`Context` is as much of click's as a verb needs that was read without click (quick.py).
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,23 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import click
+    from typing import Protocol, TypeVar
 
     from minicontainer.engine.engine import Engine
+
+    T = TypeVar("T")
+
+    class Finding(Protocol):
+        """A context, ours or click's."""
+
+        def find_object(self, object_type: type[T]) -> T | None:
+            """The object of that type."""
+
+
+DEFAULT_ROOT = "/var/lib/minicontainer"
+DEFAULT_RUN_ROOT = "/run/minicontainer"
+ROOT = "MINICONTAINER_ROOT"
+RUN_ROOT = "MINICONTAINER_RUN_ROOT"
 
 
 class Settings:
@@ -44,13 +61,26 @@ class Settings:
             rootless.enter(self.root)
 
 
-def settings(ctx: click.Context) -> Settings:
+class Context:
+    """What a verb sees of its command line."""
+
+    __slots__ = ("obj",)
+
+    def __init__(self, obj: Settings) -> None:
+        self.obj = obj
+
+    def find_object(self, object_type: type[T]) -> T | None:
+        """The settings."""
+        return self.obj if isinstance(self.obj, object_type) else None
+
+
+def settings(ctx: Finding) -> Settings:
     """The settings of a verb's context."""
     found = ctx.find_object(Settings)
     assert found is not None
     return found
 
 
-def engine(ctx: click.Context) -> Engine:
+def engine(ctx: Finding) -> Engine:
     """The engine of a verb's context."""
     return settings(ctx).engine()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import click
-
+from minicontainer.cli.command import argument, pass_context
 from minicontainer.cli.command import command as verb
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.creating import container_of, container_options
+from minicontainer.cli.echo import echo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from minicontainer.cli.context import Context
 
 
 @verb(
@@ -20,11 +22,11 @@ if TYPE_CHECKING:
     help="Create a new container, without starting it",
 )
 @container_options
-@click.argument("image")
-@click.argument("words", nargs=-1, type=click.UNPROCESSED)
-@click.pass_context
-def command(ctx: click.Context, /, image: str, words: tuple[str, ...], **flags: Any) -> None:
+@argument("image")
+@argument("words", nargs=-1)
+@pass_context
+def command(ctx: Context, /, image: str, words: tuple[str, ...], **flags: Any) -> None:
     """Create it, and print its id."""
     engine = engine_of(ctx)
     asked = container_of(image, words, {**flags, "detach": False})
-    click.echo(engine.create(engine.images.resolve(image), asked).id)
+    echo(engine.create(engine.images.resolve(image), asked).id)

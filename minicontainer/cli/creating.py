@@ -338,7 +338,7 @@ def _healthcheck(flags: dict[str, Any]) -> Healthcheck | None:
     given = {name: flags[f"health_{name}"] for name in names}
     if not flags["health_cmd"] and not any(given.values()) and not flags["no_healthcheck"]:
         return None
-    from minicontainer.cli.command import FlagError
+    from minicontainer.cli.onclick import FlagError
     from minicontainer.engine.health import Healthcheck
 
     if flags["no_healthcheck"]:

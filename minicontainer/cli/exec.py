@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import click
-
 from minicontainer.cli import types
+from minicontainer.cli.command import argument, flag, option, pass_context
 from minicontainer.cli.command import command as verb
-from minicontainer.cli.command import flag, option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.explaining import Explained, explain_option
 from minicontainer.cli.starting import await_start, check_terminal
@@ -16,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from minicontainer.cli.context import Context
     from minicontainer.engine.engine import Engine, Found
     from minicontainer.engine.exec import Options
 
@@ -41,10 +40,10 @@ if TYPE_CHECKING:
     "-u", "--user", metavar="string", type=types.USER, default=None, help="USER[:GROUP], names or numbers"
 )
 @option("-w", "--workdir", metavar="string", default=None, help="Working directory")
-@click.argument("container")
-@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED)
-@click.pass_context
-def command(ctx: click.Context, /, container: str, words: tuple[str, ...], **flags: Any) -> None:
+@argument("container")
+@argument("words", nargs=-1, required=True)
+@pass_context
+def command(ctx: Context, /, container: str, words: tuple[str, ...], **flags: Any) -> None:
     """Start the command, and stay until it ends, unless detached; its exit status."""
     from minicontainer.cli.environment import collect
     from minicontainer.engine.exec import Options
@@ -61,7 +60,7 @@ def command(ctx: click.Context, /, container: str, words: tuple[str, ...], **fla
     )
     with Explained(flags["explain"], whole=not flags["detach"]):
         status = _exec(engine_of(ctx), container, options, flags)
-    raise click.exceptions.Exit(status)
+    raise SystemExit(status)
 
 
 def _exec(engine: Engine, container: str, options: Options, flags: dict[str, Any]) -> int:

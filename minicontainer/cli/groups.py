@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import click
 
-from minicontainer.cli.command import Verb, Verbs
 from minicontainer.cli.context import settings
+from minicontainer.cli.onclick import Verbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from minicontainer.cli.command import Verb
+
 
 def group(name: str, help: str, table: Sequence[Verb]) -> Verbs:
     """The group; called alone, it shows its help."""
-    return click.command(name, cls=Verbs, table=table, help=help)(_show_help)
+    return click.command(name, cls=Verbs, table={verb.name: verb for verb in table}, help=help)(_show_help)
 
 
 @click.pass_context

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import time
 
-import click
-
+from minicontainer.cli.command import argument, flag, option, pass_context
 from minicontainer.cli.command import command as verb
-from minicontainer.cli.command import flag, option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.errors import UsageError
 
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from minicontainer.cli.context import Context
     from minicontainer.engine.engine import Engine, Found
     from minicontainer.engine.logread import Entry, Span
 
@@ -33,9 +32,9 @@ if TYPE_CHECKING:
 @option("-n", "--tail", metavar="string", default="all", help="Only the last lines (all)")
 @flag("-t", "--timestamps", help="Show when each line was written")
 @option("--until", metavar="string", default="", help="Only until then, given as for --since")
-@click.argument("container")
-@click.pass_context
-def command(ctx: click.Context, /, container: str, **flags: Any) -> None:
+@argument("container")
+@pass_context
+def command(ctx: Context, /, container: str, **flags: Any) -> None:
     """Standard output and error, each to its own."""
     engine = engine_of(ctx)
     span = _span(flags)

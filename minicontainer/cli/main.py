@@ -14,9 +14,9 @@ nobody reads standard output any more              1, without a word, as Docker
 
 A traceback appears only with --debug or MINICONTAINER_DEBUG=1.
 
-Start-up counts in every command: `inspect` is deferred (deferred.py), the garbage collector, which
-finds nothing while modules load, runs rarely (3 ms), and the process ends without tearing down the
-interpreter (5 ms).
+Start-up counts in every command: one in which nothing is wrong runs without click (13 ms, quick.py), what
+click seldom uses is deferred (deferred.py), the garbage collector, which finds nothing while modules
+load, runs rarely (3 ms), and the process ends without tearing down the interpreter (5 ms).
 """
 
 from __future__ import annotations
@@ -25,16 +25,15 @@ import gc
 import os
 import sys
 
-from minicontainer import __version__, errors
+from minicontainer import errors
+from minicontainer.cli import quick
+from minicontainer.cli.command import Declared, Verb
+from minicontainer.cli.context import DEFAULT_ROOT, DEFAULT_RUN_ROOT, ROOT, RUN_ROOT, Context, Settings
 from minicontainer.cli.deferred import defer
+from minicontainer.cli.echo import echo
 
 gc.set_threshold(50_000)
-defer("inspect")
-
-import click  # noqa: E402 (what is deferred must be so before)
-
-from minicontainer.cli.command import Option, Verb, Verbs, flag  # noqa: E402
-from minicontainer.cli.context import Settings  # noqa: E402
+defer("inspect", "uuid")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,62 +83,10 @@ VERBS = (
     Verb("version", "minicontainer.cli.version", "Show the version information"),
 )
 
+TABLE = {verb.name: verb for verb in VERBS}
+
 # The verbs whose exit status is a program's; Docker then marks its own errors with 125.
 ERRORS_ARE_125 = frozenset({"run"})
-
-
-def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value and not ctx.resilient_parsing:
-        click.echo(f"{NAME} version {__version__}")
-        ctx.exit()
-
-
-@click.command(NAME, cls=Verbs, table=VERBS, help="An educational container runtime.")
-@click.option(
-    "--root",
-    cls=Option,
-    metavar="folder",
-    envvar="MINICONTAINER_ROOT",
-    default="/var/lib/minicontainer",
-    help="Where images and containers are kept (/var/lib/minicontainer; MINICONTAINER_ROOT)",
-)
-@click.option(
-    "--run-root",
-    cls=Option,
-    metavar="folder",
-    envvar="MINICONTAINER_RUN_ROOT",
-    default="/run/minicontainer",
-    help="What a reboot may forget: sockets, locks (/run/minicontainer; MINICONTAINER_RUN_ROOT)",
-)
-@flag("--debug", help="Show where an error comes from (MINICONTAINER_DEBUG=1)")
-@click.option(
-    "-v",
-    "--version",
-    cls=Option,
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_print_version,
-    help="Print the version and quit",
-)
-@click.pass_context
-def cli(ctx: click.Context, root: str, run_root: str, debug: bool) -> None:
-    """Hand the settings to the verb, or show the help where there is none."""
-    if os.geteuid() != 0:
-        root, run_root = _own_roots(ctx, root, run_root)
-    ctx.obj = Settings(os.path.abspath(root), os.path.abspath(run_root), debug or _debug_wanted())
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-
-
-def _own_roots(ctx: click.Context, root: str, run_root: str) -> tuple[str, str]:
-    """An ordinary user's own folders in the place of the defaults, which are root's."""
-    from minicontainer.engine.rootless import default_roots
-
-    given = [ctx.get_parameter_source(name) for name in ("root", "run_root")]
-    default = click.core.ParameterSource.DEFAULT
-    own = default_roots()
-    return own[0] if given[0] is default else root, own[1] if given[1] is default else run_root
 
 
 def main() -> NoReturn:
@@ -155,15 +102,17 @@ def run(arguments: list[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         # As Docker: UTF-8 whatever the locale; names that are not UTF-8 come out as they are.
         stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
-    told = _Told()
+    told = Told()
     try:
         if os.environ.get(FAULT):
             from minicontainer.linux import faults
 
             faults.install_from_environment()
-        status = _invoke(arguments, told)
+        status = _quick(arguments, told)
+        if status is None:
+            status = _by_click(arguments, told)
         sys.stdout.flush()
-    except (KeyboardInterrupt, click.Abort) as error:
+    except KeyboardInterrupt as error:
         status = _report(error, "", 130, told)
     except BaseException as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
@@ -173,43 +122,59 @@ def run(arguments: list[str]) -> int:
     return status
 
 
-class _Told:
+class Told:
     """What is known of the command when it fails."""
 
     __slots__ = ("debug", "verb")
 
     def __init__(self) -> None:
         self.verb: str | None = None
-        self.debug = _debug_wanted()
+        self.debug = debug_wanted()
 
 
-def _invoke(arguments: list[str], told: _Told) -> int:
-    if arguments[:1] == [COMPLETE]:
-        from minicontainer.cli import completing
-
-        return completing.answer(cli, arguments[1:])
+def _quick(arguments: list[str], told: Told) -> int | None:
+    """Do a verb whose words are plain; None, with nothing done, for click."""
+    row = TABLE.get(arguments[0]) if arguments else None
+    if row is None or os.geteuid() != 0:
+        return None
+    verb = __import__(row.module, fromlist=["command"]).command
+    parameters = quick.read(verb, arguments[1:]) if isinstance(verb, Declared) else None
+    if parameters is None:
+        return None
+    told.verb = row.name
+    root = os.environ.get(ROOT) or DEFAULT_ROOT
+    run_root = os.environ.get(RUN_ROOT) or DEFAULT_RUN_ROOT
+    settings = Settings(os.path.abspath(root), os.path.abspath(run_root), told.debug)
     try:
-        with cli.make_context(NAME, list(arguments)) as ctx:
-            try:
-                cli.invoke(ctx)
-            finally:
-                told.verb = (ctx.obj.verb if ctx.obj else None) or ctx.invoked_subcommand
-                told.debug = ctx.obj.debug if ctx.obj else told.debug
-    except click.exceptions.Exit as end:
-        return end.exit_code
+        verb.function(Context(settings), **parameters)
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+        return exit_status(end)
     return 0
 
 
-def _failed(error: BaseException, told: _Told) -> int:
+def _by_click(arguments: list[str], told: Told) -> int:
+    from minicontainer.cli import group
+
+    if arguments[:1] == [COMPLETE]:
+        from minicontainer.cli import completing
+
+        return completing.answer(group.cli, arguments[1:])
+    return group.invoke(arguments, told)
+
+
+def exit_status(end: SystemExit) -> int:
+    """The number in it: nothing is 0, a text is 1."""
+    return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+
+
+def _failed(error: BaseException, told: Told) -> int:
     """Print an error; the exit status."""
-    if isinstance(error, click.UsageError):
-        path = error.ctx.command_path if error.ctx else NAME
-        status = error.exit_code if error.exit_code != 2 else 125  # 2 is click's for all of them
-        return _report(error, f"{error.format_message().rstrip('.')}. See '{path} --help'.", status, told)
-    if isinstance(error, click.ClickException):
-        return _report(error, error.format_message(), 125, told)
+    if "click" in sys.modules:
+        from minicontainer.cli import group
+
+        said = group.said(error)
+        if said is not None:
+            return _report(error, *said, told)
     if isinstance(error, errors.MinicontainerError):
         return _report(error, str(error), _status(error.exit_code, told), told)
     if isinstance(error, OSError):
@@ -220,7 +185,7 @@ def _failed(error: BaseException, told: _Told) -> int:
     raise error
 
 
-def _status(code: int, told: _Told) -> int:
+def _status(code: int, told: Told) -> int:
     return code if code != 125 or told.verb in ERRORS_ARE_125 else 1
 
 
@@ -230,7 +195,7 @@ def _described(error: OSError) -> str:
     return explain.describe(error)
 
 
-def _report(error: BaseException, text: str, status: int, told: _Told) -> int:
+def _report(error: BaseException, text: str, status: int, told: Told) -> int:
     if told.debug:
         import traceback
 
@@ -238,7 +203,7 @@ def _report(error: BaseException, text: str, status: int, told: _Told) -> int:
     else:
         text = " ".join(text.split("\n"))
     if text:
-        click.echo(f"{NAME}: {text}", err=True)
+        echo(f"{NAME}: {text}", err=True)
     try:
         sys.stdout.flush()
     except OSError:
@@ -246,7 +211,7 @@ def _report(error: BaseException, text: str, status: int, told: _Told) -> int:
     return status
 
 
-def _debug_wanted() -> bool:
+def debug_wanted() -> bool:
     return os.environ.get(DEBUG, "") not in ("", "0")
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 
-import click
-
 from minicontainer.cli import types
 from minicontainer.cli.command import command as verb
-from minicontainer.cli.command import flag, option
+from minicontainer.cli.command import flag, option, pass_context
 from minicontainer.cli.context import engine as engine_of
+from minicontainer.cli.echo import echo
 from minicontainer.cli.table import command_text, ellipsis, listing, short_id
 from minicontainer.cli.units import ago, human_size
 
@@ -17,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from minicontainer.cli.context import Context
     from minicontainer.engine.engine import Found
     from minicontainer.engine.sizes import Sizes
 
@@ -60,9 +60,9 @@ DEFAULT = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
 @flag("--no-trunc", help="Do not cut ids and commands")
 @flag("-q", "--quiet", help="Show only ids")
 @flag("-s", "--size", help="Show sizes: of what it wrote, and with its image")
-@click.pass_context
+@pass_context
 def command(
-    ctx: click.Context, /, filters: tuple[tuple[str, str], ...], form: str | None, last: int, **flags: bool
+    ctx: Context, /, filters: tuple[tuple[str, str], ...], form: str | None, last: int, **flags: bool
 ) -> None:
     """Print the containers that match, the newest first."""
     from minicontainer.cli.values import group_filters
@@ -73,11 +73,11 @@ def command(
     wanted = group_filters(filters, containers.FILTERS)
     found = containers.select(engine, wanted, every=flags["all"], last=1 if flags["latest"] else last)
     for line in engine.damaged:
-        click.echo(f"minicontainer: {line}", err=True)
+        echo(f"minicontainer: {line}", err=True)
     whole = flags["no_trunc"]
     if flags["quiet"]:
         for one in found:
-            click.echo(one.container.id if whole else short_id(one.container.id))
+            echo(one.container.id if whole else short_id(one.container.id))
         return
     columns = (*DEFAULT, "Size") if flags["size"] else DEFAULT
     measure = Sizes(engine)
@@ -87,7 +87,7 @@ def command(
             row["Size"] = row["Size"]()
         elif form is not None and ".Size" not in form:
             row["Size"] = "0B"  # as Docker in its JSON, where nobody asked for it
-    click.echo(listing(rows, HEADERS, columns, form), nl=False)
+    echo(listing(rows, HEADERS, columns, form), nl=False)
 
 
 def state_text(found: Found, now: float) -> str:

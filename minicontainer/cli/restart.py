@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import click
-
 from minicontainer.cli import types
+from minicontainer.cli.command import argument, option, pass_context
 from minicontainer.cli.command import command as verb
-from minicontainer.cli.command import option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.several import each
 from minicontainer.cli.values import parse_signal
 from minicontainer.engine.restarting import restart
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from minicontainer.cli.context import Context
 
 
 @verb("restart", usage="[OPTIONS] CONTAINER [CONTAINER...]", help="Restart one or more containers")
@@ -19,9 +21,9 @@ from minicontainer.engine.restarting import restart
     "-t", "--time", "--timeout", "timeout", metavar="int", type=types.INTEGER, default=None,
     help="Seconds to wait before killing it (the container's own, or 10); -1: for ever",
 )  # fmt: skip
-@click.argument("containers", nargs=-1, required=True)
-@click.pass_context
-def command(ctx: click.Context, containers: tuple[str, ...], name: str | None, timeout: int | None) -> None:
+@argument("containers", nargs=-1, required=True)
+@pass_context
+def command(ctx: Context, containers: tuple[str, ...], name: str | None, timeout: int | None) -> None:
     """Restart each, and print its name."""
     number = parse_signal(name) if name else None
     engine = engine_of(ctx)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import click
-
 from minicontainer.cli import types
+from minicontainer.cli.command import argument, flag, option, pass_context
 from minicontainer.cli.command import command as verb
-from minicontainer.cli.command import flag, option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.creating import container_of, container_options
+from minicontainer.cli.echo import echo
 from minicontainer.cli.explaining import Explained, explain_option
 from minicontainer.cli.starting import await_start, check_terminal
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minicontainer.cli.attach import Outcome
+    from minicontainer.cli.context import Context
     from minicontainer.util.sockets import Socket
 
 
@@ -33,20 +33,27 @@ if TYPE_CHECKING:
     help="The keys that detach (ctrl-p,ctrl-q)",
 )  # fmt: skip
 @explain_option
-@option("--sig-proxy", metavar="bool", default=True, type=bool, bare="true", help="Pass signals on (true)")
+@option(
+    "--sig-proxy",
+    metavar="bool",
+    default=True,
+    type=types.BOOLEAN,
+    bare="true",
+    help="Pass signals on (true)",
+)
 @container_options
-@click.argument("image")
-@click.argument("words", nargs=-1, type=click.UNPROCESSED)
-@click.pass_context
-def command(ctx: click.Context, /, image: str, words: tuple[str, ...], **flags: Any) -> None:
+@argument("image")
+@argument("words", nargs=-1)
+@pass_context
+def command(ctx: Context, /, image: str, words: tuple[str, ...], **flags: Any) -> None:
     """Create, start, and stay until the program ends, unless detached."""
     check_terminal(flags)
     with Explained(flags["explain"], whole=not flags["detach"]):
         status = _run(ctx, image, words, flags)
-    raise click.exceptions.Exit(status)
+    raise SystemExit(status)
 
 
-def _run(ctx: click.Context, image: str, words: tuple[str, ...], flags: dict[str, Any]) -> int:
+def _run(ctx: Context, image: str, words: tuple[str, ...], flags: dict[str, Any]) -> int:
     from minicontainer.engine import events
 
     engine = engine_of(ctx)
@@ -59,7 +66,7 @@ def _run(ctx: click.Context, image: str, words: tuple[str, ...], flags: dict[str
         try:
             await_start(connection)
         finally:
-            click.echo(container.id)  # it exists, whether its program started or not
+            echo(container.id)  # it exists, whether its program started or not
         return 0
     outcome = _attach(connection, flags, lambda number: engine.pass_on(container, number))
     if outcome.kind == "detached":

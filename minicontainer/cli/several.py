@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
+from minicontainer.cli.echo import echo
 from minicontainer.errors import MinicontainerError
 
 TYPE_CHECKING = False
@@ -23,12 +22,12 @@ def each(items: Iterable[T], operation: Callable[[T], object], shown: Callable[[
     for item in items:
         try:
             if operation(item) is not False:
-                click.echo(shown(item))
+                echo(shown(item))
         except (MinicontainerError, OSError) as error:
             failed += 1
             tell(error)
     if failed:
-        raise click.exceptions.Exit(1)
+        raise SystemExit(1)
 
 
 def tell(error: MinicontainerError | OSError) -> None:
@@ -38,4 +37,4 @@ def tell(error: MinicontainerError | OSError) -> None:
         from minicontainer import explain
 
         text = explain.describe(error)
-    click.echo(f"minicontainer: {' '.join(text.splitlines())}", err=True)
+    echo(f"minicontainer: {' '.join(text.splitlines())}", err=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import click
-
 from minicontainer.cli import types
+from minicontainer.cli.command import argument, flag, option, pass_context
 from minicontainer.cli.command import command as verb
-from minicontainer.cli.command import flag, option
 from minicontainer.cli.context import engine as engine_of
+from minicontainer.cli.echo import echo
 from minicontainer.cli.several import tell
 from minicontainer.cli.starting import await_start
 from minicontainer.errors import MinicontainerError, UsageError
@@ -15,6 +14,7 @@ from minicontainer.errors import MinicontainerError, UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.cli.attach import Outcome
+    from minicontainer.cli.context import Context
     from minicontainer.engine.engine import Engine
     from minicontainer.util.sockets import Socket
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     help="The keys that detach (ctrl-p,ctrl-q)",
 )  # fmt: skip
 @flag("-i", "--interactive", help="Attach to its standard input")
-@click.argument("containers", nargs=-1, required=True)
-@click.pass_context
+@argument("containers", nargs=-1, required=True)
+@pass_context
 def command(
-    ctx: click.Context, containers: tuple[str, ...], attach: bool, detach_keys: bytes, interactive: bool
+    ctx: Context, containers: tuple[str, ...], attach: bool, detach_keys: bytes, interactive: bool
 ) -> None:
     """Start each, and print its name; or start one, and stay until it ends."""
     engine = engine_of(ctx)
@@ -43,7 +43,7 @@ def command(
     except (MinicontainerError, OSError) as error:
         error.exit_code = 1  # type: ignore[union-attr]  # 127 would be the program's own
         raise
-    raise click.exceptions.Exit(outcome.status if outcome.kind == "exited" else 0)
+    raise SystemExit(outcome.status if outcome.kind == "exited" else 0)
 
 
 def _start_all(engine: Engine, names: tuple[str, ...]) -> None:
@@ -57,7 +57,7 @@ def _start_all(engine: Engine, names: tuple[str, ...]) -> None:
             failed.append(name)
             tell(error)
         else:
-            click.echo(name)
+            echo(name)
     if failed:
         raise MinicontainerError(f"failed to start containers: {', '.join(failed)}")
 

@@ -1,44 +1,14 @@
-"""The parsers of units.py, values.py and mounts.py as click's parameter types.
-
-A value that a parser refuses becomes Docker's line:
-``invalid argument "5z" for "-m, --memory" flag: invalid suffix: 'z'``.
-"""
+"""The parsers of units.py, values.py and mounts.py as types of options."""
 
 from __future__ import annotations
 
-import click
-
 from minicontainer.cli import isolation, units, values
-from minicontainer.cli.command import ParamType, invalid
-from minicontainer.errors import UsageError
+from minicontainer.cli.command import BOOLEAN as BOOLEAN
+from minicontainer.cli.command import Parsed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
-
-
-class Parsed(ParamType):
-    """A type made of a function that raises UsageError.
-
-    With ``may_be_empty``, an empty value is none at all, as with Docker: ``--name "$NAME"``.
-    """
-
-    def __init__(self, name: str, parse: Callable[[str], Any], *, may_be_empty: bool = False) -> None:
-        self.name = name
-        self.parse = parse
-        self.may_be_empty = may_be_empty
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Parse text; a default that is no text is taken as it is."""
-        if not isinstance(value, str) or (self.may_be_empty and not value):
-            return value
-        try:
-            return self.parse(value)
-        except units.Refused:
-            raise
-        except UsageError as error:
-            raise invalid(value, param, ctx, str(error)) from None
 
 
 def _volume(text: str) -> Any:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 
-import msgspec
+from minicontainer.oci import jsontext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,16 +25,18 @@ READ_AT_ONCE = 1 << 18
 BLOCK = 1 << 16
 
 
-class Entry(msgspec.Struct):
-    """One line of the file."""
+class Entry:
+    """One line of the file: ``log`` is what was written, ``attrs`` what --log-opt added."""
 
-    log: str
-    stream: str
-    time: str
-    attrs: dict[str, str] = {}
+    __slots__ = ("attrs", "log", "stream", "time")
 
-
-_DECODER = msgspec.json.Decoder(Entry)
+    def __init__(
+        self, log: str, stream: str, time: str, attrs: dict[str, str] | None = None, **_: object
+    ) -> None:
+        self.log = log
+        self.stream = stream
+        self.time = time
+        self.attrs = attrs or {}
 
 
 class Span:
@@ -93,9 +95,10 @@ def _within(batches: Iterator[list[bytes]], span: Span) -> Iterator[list[Entry]]
 def _decode(line: bytes) -> Entry | None:
     """None for what was cut short."""
     try:
-        return _DECODER.decode(line)
-    except msgspec.DecodeError:
+        entry = Entry(**jsontext.loads(line))
+    except (ValueError, TypeError):
         return None
+    return entry if isinstance(entry.log, str) and isinstance(entry.time, str) else None
 
 
 class Files:

@@ -6,7 +6,6 @@ Sizes are of files, as programs see them: what `images` and `ps -s` show adds up
 from __future__ import annotations
 
 from minicontainer.errors import MinicontainerError
-from minicontainer.image.model import layer_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +46,8 @@ class Sizes:
 
 def layers_of(image: Image) -> Iterator[tuple[str, int]]:
     """(chain id, bytes) of its layers, the lowest first."""
+    from minicontainer.image.model import layer_size
+
     return zip(image.chain, map(layer_size, image.manifest.layers), strict=True)
 
 

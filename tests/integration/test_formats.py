@@ -7,8 +7,8 @@ import json
 import click
 import pytest
 
-from minicontainer.cli.command import Verbs
-from minicontainer.cli.main import cli
+from minicontainer.cli.group import cli
+from minicontainer.cli.onclick import Verbs
 from tests.integration.runner import Runner
 
 # What a verb is given by the words of its usage line, and by its flags, so that it says something and ends.

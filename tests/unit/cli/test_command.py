@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minicontainer.cli import types, units
-from minicontainer.cli.command import ArgumentsError, Command, FlagError, Option, command, flag, option
+from minicontainer.cli import context, quick, types, units
+from minicontainer.cli.command import Declared, argument, command, flag, option, pass_context
+from minicontainer.cli.onclick import ArgumentsError, FlagError, Option
 
 
 @command("run", usage="[OPTIONS] IMAGE [COMMAND] [ARG...]", leave_rest=True)
@@ -21,42 +22,51 @@ from minicontainer.cli.command import ArgumentsError, Command, FlagError, Option
 @option("-e", "--env", multiple=True, metavar="list", help="Set environment variables")
 @option("-m", "--memory", type=types.MEMORY, default=0, metavar="bytes", help="Memory limit")
 @option("--explain", bare="brief", help="Tell the story")
-@click.argument("image")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run_like(**_: Any) -> None:
+@argument("image")
+@argument("arguments", nargs=-1)
+@pass_context
+def run_like(_: context.Context, **__: Any) -> None:
     """Never called."""
 
 
 @command("ps", usage="[OPTIONS]")
 @flag("-a", "--all", help="All")
-def ps_like(**_: Any) -> None:
+@pass_context
+def ps_like(_: context.Context, **__: Any) -> None:
     """Never called."""
 
 
 @command("rm", usage="[OPTIONS] CONTAINER [CONTAINER...]")
 @flag("-f", "--force", help="Kill it first")
-@click.argument("containers", nargs=-1, required=True)
-def rm_like(**_: Any) -> None:
+@argument("containers", nargs=-1, required=True)
+@pass_context
+def rm_like(_: context.Context, **__: Any) -> None:
     """Never called."""
 
 
 @command("commit", usage="[OPTIONS] CONTAINER [NAME]")
-@click.argument("container")
-@click.argument("name", required=False)
-def commit_like(**_: Any) -> None:
+@argument("container")
+@argument("name", required=False)
+@pass_context
+def commit_like(_: context.Context, **__: Any) -> None:
     """Never called."""
 
 
 @command("exec", usage="[OPTIONS] CONTAINER COMMAND [ARG...]", leave_rest=True)
-@click.argument("container")
-@click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
-def exec_like(**_: Any) -> None:
+@argument("container")
+@argument("arguments", nargs=-1, required=True)
+@pass_context
+def exec_like(_: context.Context, **__: Any) -> None:
     """Never called."""
 
 
-def parsed(verb: Command, *args: str) -> dict[str, Any]:
-    with verb.make_context(verb.name, list(args)) as ctx:
-        return ctx.params
+def parsed(verb: Declared, *args: str) -> dict[str, Any]:
+    """As click reads it, and as it is read without click: the same, or left to click."""
+    quickly = quick.read(verb, args)
+    with verb.built().make_context(verb.name, list(args)) as ctx:
+        found: dict[str, Any] = ctx.params
+    assert quickly in (found, None)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -87,6 +97,47 @@ def parsed(verb: Command, *args: str) -> dict[str, Any]:
 def test_options_are_read_as_docker_reads_them(args: list[str], expected: dict[str, Any]) -> None:
     params = parsed(run_like, *args)
     assert {name: params[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("verb", "args"),
+    [
+        (run_like, ["-it", "--rm=false", "-m=512m", "-e", "A=1", "bb", "ls", "-l"]),
+        (rm_like, ["a", "-f", "b"]),
+        (ps_like, []),
+        (commit_like, ["a"]),
+        (commit_like, ["a", "b"]),
+        (exec_like, ["web", "--", "ls"]),
+    ],
+)
+def test_what_is_plain_is_read_without_click(verb: Declared, args: list[str]) -> None:
+    assert quick.read(verb, args) == parsed(verb, *args)
+
+
+@pytest.mark.parametrize(
+    ("verb", "args"),
+    [
+        (run_like, ["--help"]),
+        (run_like, ["--bogus", "bb"]),
+        (run_like, ["-m", "5z", "bb"]),
+        (run_like, []),
+        (ps_like, ["extra"]),
+        (commit_like, ["a", "b", "c"]),
+        (exec_like, ["web"]),
+    ],
+)
+def test_the_rest_is_left_to_click(verb: Declared, args: list[str]) -> None:
+    assert quick.read(verb, args) is None
+
+
+def test_a_verb_with_a_parameter_of_clicks_own_is_clicks() -> None:
+    def function(_: context.Context, **__: Any) -> None:
+        """Never called."""
+
+    of_click = click.argument("shell", type=click.Choice(["bash"]))(pass_context(function))
+    verb = command("completion", usage="[OPTIONS] SHELL")(of_click)
+    assert quick.read(verb, ["bash"]) is None
+    assert parsed(verb, "bash") == {"shell": "bash"}
 
 
 def test_options_may_follow_arguments_where_no_program_follows() -> None:
@@ -126,7 +177,7 @@ def test_a_wrong_option_has_dockers_words(args: list[str], message: str) -> None
         (commit_like, ["a", "b", "c"], "'commit' requires at least 1 argument"),
     ],
 )
-def test_a_wrong_number_of_arguments_has_dockers_words(verb: Command, args: list[str], message: str) -> None:
+def test_a_wrong_number_of_arguments_has_dockers_words(verb: Declared, args: list[str], message: str) -> None:
     with pytest.raises(ArgumentsError) as caught:
         parsed(verb, *args)
     assert caught.value.message == message
@@ -140,8 +191,8 @@ def test_help_wins_over_missing_arguments(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_help_lists_options_like_docker() -> None:
-    with run_like.make_context("run", ["bb"]) as ctx:
-        text = run_like.get_help(ctx)
+    with run_like.built().make_context("run", ["bb"]) as ctx:
+        text = run_like.built().get_help(ctx)
     assert "  -e, --env list " in text
     assert "      --rm " in text
     assert "-m, --memory bytes" in text
@@ -149,7 +200,7 @@ def test_help_lists_options_like_docker() -> None:
 
 def test_a_hidden_option_is_not_listed() -> None:
     hidden = Option(["--secret"], hidden=True)
-    assert hidden.get_help_record(click.Context(run_like)) is None
+    assert hidden.get_help_record(click.Context(run_like.built())) is None
 
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)

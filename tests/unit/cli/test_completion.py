@@ -16,10 +16,10 @@ from pathlib import Path
 import click
 import pytest
 
-from minicontainer.cli.command import Verbs
 from minicontainer.cli.completing import complete
 from minicontainer.cli.completion import SCRIPTS
-from minicontainer.cli.main import cli
+from minicontainer.cli.group import cli
+from minicontainer.cli.onclick import Verbs
 from minicontainer.engine import records
 from minicontainer.image.layout import ImageLayout
 from minicontainer.libcontainer.state import start_time

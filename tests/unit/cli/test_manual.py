@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
-from minicontainer.cli.command import Verbs
-from minicontainer.cli.main import cli
+from minicontainer.cli.group import cli
+from minicontainer.cli.onclick import Verbs
 from minicontainer.runtime import main as runtime
 
 TOOL = Path(__file__).parents[3] / "tools" / "manual.py"
