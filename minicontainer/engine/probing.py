@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from minicontainer.engine.health import Healthcheck, Result
 
 AGAIN = 0.01  # seconds between two looks at what is left of a session
+PF_EXITING = 0x4  # linux/sched.h: a process that is in exit(2) has it until it is gone
 
 
 def live(folders: records.Folders, container_id: str, pipe: int, monitor: int) -> NoReturn:
@@ -52,18 +53,32 @@ def live(folders: records.Folders, container_id: str, pipe: int, monitor: int) -
 
 
 def _result(folders: records.Folders, container_id: str) -> Result | None:
-    """Of one probe; None where the container is paused, or was when the time was up."""
+    """Of one probe; None where it tells nothing: the container is paused, or ends."""
     start = time.time_ns()
+    pid = -1
     try:
         runtime = Runtime.load(container_id, folders.runtime)
         if runtime.status() == "paused":
             return None
+        pid = runtime.record.pid
         code, said = Probe(folders, container_id).run(runtime)
         if code < 0 and runtime.status() == "paused":
             return None
     except (OSError, MinicontainerError) as error:
         code, said = -1, str(error)
+    if code != 0 and pid > 0 and _ends(pid):
+        return None
     return health.Result(start=start, end=time.time_ns(), exit_code=code, output=said)
+
+
+def _ends(init: int) -> bool:
+    """Whether a container's init is in exit(2): the kernel kills all others of its pid namespace before
+    that returns (pid_namespaces(7)), and probes among them."""
+    try:
+        stat = files.read(f"/proc/{init}/stat")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return bool(int(stat[stat.rindex(b")") + 2 :].split()[6]) & PF_EXITING)
 
 
 class Probe:

@@ -5,6 +5,7 @@ launched     the command line started by a launcher of this source: without one,
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -142,6 +143,46 @@ def test_killed_while_it_rests(launched: Launched) -> None:
     launched.host.kill(monitor)
     until(lambda: launched.state(container) == "exited 137", "it is mended")
     assert launched.ok("logs", container) == "said"
+
+
+def test_it_wakes_to_probe_and_rests_again(launched: Launched) -> None:
+    container = launched.ok(
+        "run", "-d", *NONE, "--health-cmd", "echo well", "--health-interval", "3s", "busybox", "sleep", "60"
+    )
+    monitor = launched.monitor(container)
+    for count in (1, 2):
+        assert launched.await_rest(container) == monitor
+        until(lambda count=count: len(_results(launched, container)) >= count, f"probe {count}", timeout=20)
+    assert launched.await_rest(container) == monitor
+    assert {one["Output"] for one in _results(launched, container)} == {"well\n"}
+    assert launched.ok("ps", "-q", "--filter", "health=healthy") == container[:12]
+
+
+def test_it_rests_while_a_probe_takes_its_time(launched: Launched) -> None:
+    check = "touch /begun; while ! test -e /go; do sleep 0.1; done; echo gone"
+    options = ("--health-interval", "50ms", "--health-timeout", "1h", "--health-cmd", check)
+    container = launched.ok("run", "-d", *NONE, *options, "busybox", "sleep", "60")
+    until(lambda: launched("exec", container, "test", "-e", "/begun").code == 0, "a probe runs")
+    monitor = launched.await_rest(container)
+    assert _results(launched, container) == []
+    launched.ok("exec", container, "touch", "/go")
+    until(lambda: _results(launched, container), "its result is taken")
+    assert _results(launched, container)[0]["Output"] == "gone\n"
+    assert launched.monitor(container) == monitor
+
+
+def test_a_probe_ends_with_the_container_whose_monitor_rests(launched: Launched) -> None:
+    options = ("--health-interval", "50ms", "--health-timeout", "1h", "--health-cmd", "exec sleep 1009")
+    container = launched.ok("run", "-d", *NONE, *options, "busybox", "sleep", "60")
+    monitor = launched.await_rest(container)
+    probers = f"cat /proc/{monitor}/task/*/children | wc -w"
+    assert launched.host.sh(probers).strip() == "2"  # init, and who waits for the probe
+    launched.ok("rm", "-f", container)  # what is left of it, the fixture finds
+
+
+def _results(launched: Launched, container: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(launched.state(container, "{{json .State.Health.Log}}"))
+    return found
 
 
 def test_without_its_launcher_it_stays_awake(launched: Launched, tmp_path: Path, prefix: Path) -> None:
