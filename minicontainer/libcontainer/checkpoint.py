@@ -21,7 +21,7 @@ import os
 from minicontainer.errors import NotFound, Unsupported, UsageError
 from minicontainer.libcontainer import criu, mounts
 from minicontainer.libcontainer import state as states
-from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES
+from minicontainer.libcontainer.devices import DEFAULT_DEVICES
 from minicontainer.linux import namespaces, openat2
 from minicontainer.oci import jsontext
 from minicontainer.oci.runtime import load_spec

@@ -255,7 +255,7 @@ class Container:
             self.cgroup.kill()
         self.cgroup.delete()
         if self.record.borrowed:
-            from minicontainer.libcontainer.rootfs import give_back
+            from minicontainer.libcontainer.borrowing import give_back
 
             give_back(self.record.borrowed)
         self.forget()

@@ -15,16 +15,15 @@ import time
 
 from minicontainer import cgroups
 from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError, field
+from minicontainer.libcontainer import devices, sync, validate
 from minicontainer.libcontainer import state as states
-from minicontainer.libcontainer import sync, validate
 from minicontainer.libcontainer.init import Init
 from minicontainer.libcontainer.options import Options
 from minicontainer.libcontainer.process import not_granted
-from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES, CgroupMount, borrow, give_back
 from minicontainer.linux import control, door, namespaces, pidfd, process, signals
 from minicontainer.linux.door import because
-from minicontainer.oci.document import replace, to_builtins
-from minicontainer.oci.runtime import SPEC_VERSION, DeviceRule, Linux, Resources, load_spec
+from minicontainer.oci.document import to_builtins
+from minicontainer.oci.runtime import SPEC_VERSION, Linux, load_spec
 from minicontainer.util import files
 
 TYPE_CHECKING = False
@@ -33,8 +32,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minicontainer.cgroups.manager import Manager
+    from minicontainer.libcontainer.cgroup_mounts import CgroupMount
     from minicontainer.libcontainer.seccomp import Confinement
-    from minicontainer.oci.runtime import IDMapping
+    from minicontainer.oci.runtime import IDMapping, Resources
 
 DEFAULT_PARENT = "/minicontainer"
 
@@ -53,7 +53,7 @@ class Creation:
         self.folder = os.path.join(root, container_id)
         self.spec = spec
         self.linux = spec.linux or Linux()
-        self.resources = _with_default_devices(self.linux)
+        self.resources = devices.allowing_defaults(self.linux)
         self.cgroup_path = self.linux.cgroups_path or f"{DEFAULT_PARENT}/{container_id}"
         self.asked = asked or Options()
         self.confinement: Confinement | None = None
@@ -113,7 +113,7 @@ class Creation:
             theirs,
             listener,
             self.asked,
-            _cgroup_mounts(manager, self.linux),
+            self._hierarchies(manager),
             joins,
         )
         self.opened.append(init.rootfs.drop)
@@ -121,7 +121,7 @@ class Creation:
         init.rootfs.pivots = self.asked.pivots
         init.confinement = self.confinement
         pid, fd = self._clone(init, manager, ours, [f for kind, f in joins if kind == "pid"])
-        self.undo.append(lambda: _end(pid, fd))
+        self.undo.append(lambda: end(pid, fd))
         theirs.close()
         listener.close()
         self._admit(pid)
@@ -131,6 +131,14 @@ class Creation:
             self._prepare(ours, pid, self.asked.prepare)
         self._await_ready(ours, record, fd)
         return record, fd, manager
+
+    def _hierarchies(self, manager: Manager) -> list[CgroupMount]:
+        """What a mount of type cgroup shows, if there is one."""
+        if not any(mount.type == "cgroup" for mount in self.spec.mounts):
+            return []
+        from minicontainer.libcontainer import cgroup_mounts
+
+        return cgroup_mounts.of(manager, self.linux)
 
     def _claim_id(self) -> None:
         os.makedirs(self.root, 0o711, exist_ok=True)
@@ -311,9 +319,11 @@ class Creation:
         found = [n.path for n in self.linux.namespaces if n.type == "mount"]
         if found or self.spec.root is None:
             return "" if found and found[0] else None
+        from minicontainer.libcontainer import borrowing
+
         path = os.path.realpath(os.path.join(self.bundle, self.spec.root.path))
-        borrow(path)
-        self.undo.append(lambda: give_back(path))
+        borrowing.borrow(path)
+        self.undo.append(lambda: borrowing.give_back(path))
         return path
 
     def _record(self, pid: int, manager: Manager, borrowed: str | None) -> states.Record:
@@ -348,20 +358,6 @@ class Creation:
         return record
 
 
-def _with_default_devices(linux: Linux) -> Resources:
-    """linux.resources, whose device rules also allow what every container has (config-linux.md,
-    Default Devices), and making any node: what opens one is another question."""
-    resources = linux.resources or Resources()
-    if not resources.devices:
-        return resources
-    usable: list[tuple[str, int, int | None]]
-    usable = [("c", major, minor) for _, major, minor in DEFAULT_DEVICES]
-    usable += [("c", 5, 1), ("c", 5, 2), ("c", 136, None)]  # console, ptmx, the terminals of devpts
-    allowed = [DeviceRule(allow=True, type=kind, access="m") for kind in ("c", "b")]
-    allowed += [DeviceRule(allow=True, type=t, major=a, minor=b, access="rwm") for t, a, b in usable]
-    return replace(resources, devices=[*resources.devices, *allowed])
-
-
 def _shared(linux: Linux) -> dict[str, Any] | None:
     """Record.linux; None for nothing."""
     return to_builtins(Linux(personality=linux.personality, memory_policy=linux.memory_policy)) or None
@@ -378,29 +374,8 @@ def _death(pid: int, resources: Resources) -> str:
     return f"the container's init (pid {pid}) was killed before it was ready{hint}"
 
 
-def _cgroup_mounts(manager: Manager, linux: Linux) -> list[CgroupMount]:
-    """What a mount of type cgroup shows: every hierarchy that the container has a group in.
-
-    Of a v1 hierarchy without a cgroup namespace, that group alone, as runc and crun do: programs look
-    for their limits at its top.
-    """
-    host = manager.hierarchies
-    if host.version == "v2":
-        return [CgroupMount("cgroup2", "cgroup2", "")]
-    whole = any(namespace.type == "cgroup" for namespace in linux.namespaces)
-    folders: dict[str, list[str]] = {}
-    for controller, folder in host.bound.items():
-        if os.path.isdir(folder + manager.path):
-            folders.setdefault(folder, []).append(controller)
-    return [
-        CgroupMount(
-            os.path.basename(folder), "cgroup", ",".join(controllers), "" if whole else folder + manager.path
-        )
-        for folder, controllers in folders.items()
-    ]
-
-
-def _end(pid: int, fd: int) -> None:
+def end(pid: int, fd: int) -> None:
+    """Kill a child of this process, and collect it."""
     try:
         pidfd.pidfd_send_signal(fd, signals.SIGKILL)
     except ProcessLookupError:

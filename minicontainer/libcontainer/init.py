@@ -12,7 +12,7 @@ import stat
 
 from minicontainer.errors import InvalidConfig, field
 from minicontainer.libcontainer import process as program
-from minicontainer.libcontainer.rootfs import NULL_DEVICE, CgroupMount, Rootfs
+from minicontainer.libcontainer.rootfs import NULL_DEVICE, Rootfs
 from minicontainer.libcontainer.sync import Channel
 from minicontainer.linux import (
     credentials,
@@ -29,6 +29,7 @@ from minicontainer.oci.runtime import SPEC_VERSION, State
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
+    from minicontainer.libcontainer.cgroup_mounts import CgroupMount
     from minicontainer.libcontainer.options import Options
     from minicontainer.libcontainer.seccomp import Confinement
     from minicontainer.oci.runtime import Hooks, Linux, Process, Spec

@@ -1,4 +1,4 @@
-"""One mount: made on a folder that is held, attached from a descriptor, filled, or changed.
+"""One mount: its place, made where the image lacks it; made there, attached, filled, or changed.
 
 What Rootfs decides is done here; rootfs.py says in which order, and why by descriptors.
 """
@@ -6,12 +6,13 @@ What Rootfs decides is done here; rootfs.py says in which order, and why by desc
 from __future__ import annotations
 
 import os
+import stat
 
 from minicontainer.errors import InvalidConfig
 from minicontainer.libcontainer import mounts
+from minicontainer.linux import file, openat2
 from minicontainer.linux import mount as m
 from minicontainer.linux import mountfd as fd
-from minicontainer.linux import openat2
 from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
@@ -21,6 +22,31 @@ if TYPE_CHECKING:
 
 COPY = fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC
 ON_DESCRIPTORS = fd.MOVE_MOUNT_F_EMPTY_PATH | fd.MOVE_MOUNT_T_EMPTY_PATH
+
+
+def absolute(destination: str) -> str:
+    """config.md: a relative destination is taken from "/" (deprecated, but written by some)."""
+    return os.path.normpath("/" + destination.lstrip("/"))
+
+
+def inside(destination: str) -> str:
+    """Where ``destination`` leads in the container's tree, its links followed even to what is missing:
+    an image's /etc/resolv.conf may point into a /run that is still empty."""
+    return os.path.realpath(absolute(destination))
+
+
+def make_folder(path: str) -> None:
+    """Make ``path`` and what is missing above it."""
+    if not os.path.isdir(path):
+        make_folder(os.path.dirname(path))
+        file.mkdir(path)
+
+
+def make_file(path: str) -> None:
+    """Make an empty file, unless there is one, and what is missing above it."""
+    make_folder(os.path.dirname(path))
+    if not os.path.exists(path):
+        file.create(path)
 
 
 def mount_on(target: str, source: str | None, fstype: str | None, flags: int, data: str = "") -> None:
@@ -72,6 +98,32 @@ def attach(held: int, place: int) -> None:
     fd.move_mount(held, "", place, "", ON_DESCRIPTORS)
     os.close(held)
     os.close(place)
+
+
+def bind(source: int, target: str, options: Options) -> None:
+    """Attach the tree held by ``source`` at ``target``, a folder or a file like the source."""
+    folder = stat.S_ISDIR(os.stat(source).st_mode)
+    if os.path.exists(target) and os.path.isdir(target) != folder:
+        # The kernel's ENOTDIR, or EINVAL of move_mount, would not say it.
+        kinds = ("a folder", "a file") if folder else ("a file", "a folder")
+        raise InvalidConfig(f"cannot mount {kinds[0]} onto {target}, which is {kinds[1]}")
+    if folder:
+        make_folder(target)
+    else:
+        make_file(target)
+    attr_set, attr_clr = mounts.attributes(options.flags, options.cleared)
+    if attr_set or attr_clr:
+        because(f"how {target} may be used, set before it can be seen")
+        fd.mount_setattr(source, "", fd.AT_EMPTY_PATH, attr_set, attr_clr)
+    attr_set, attr_clr = mounts.attributes(options.recursive_set, options.recursive_clear)
+    if attr_set or attr_clr:
+        fd.mount_setattr(source, "", fd.AT_EMPTY_PATH | fd.AT_RECURSIVE, attr_set, attr_clr)
+    for bits in options.propagation or [m.MS_PRIVATE | m.MS_REC]:
+        recursive = fd.AT_RECURSIVE if bits & m.MS_REC else 0
+        because("which mounts made later pass between the host and here")
+        fd.mount_setattr(source, "", fd.AT_EMPTY_PATH | recursive, propagation=bits & ~m.MS_REC)
+    because(f"a part of the host's tree appears at {target}")
+    attach(source, openat2.reach(target))
 
 
 def newest(held: int, options: Options) -> int:

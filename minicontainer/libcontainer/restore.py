@@ -19,10 +19,9 @@ from __future__ import annotations
 import os
 
 from minicontainer.errors import CorruptData, InvalidConfig, MinicontainerError, NotFound, field
-from minicontainer.libcontainer import checkpoint, criu, mounts, sync
+from minicontainer.libcontainer import checkpoint, criu, mounting, mounts, sync
 from minicontainer.libcontainer import state as states
-from minicontainer.libcontainer.creation import Creation
-from minicontainer.libcontainer.creation import _end as end
+from minicontainer.libcontainer.creation import Creation, end
 from minicontainer.libcontainer.rootfs import Rootfs
 from minicontainer.linux import door, namespaces, pidfd, process
 from minicontainer.linux import mount as m
@@ -204,9 +203,9 @@ class Places(Rootfs):
         self.found = []
         for index, mount in enumerate(self.spec.mounts):
             with field(f"mounts[{index}] ({mount.destination})"):
-                self.found.append(os.path.realpath("/" + mount.destination.lstrip("/")))
+                self.found.append(mounting.inside(mount.destination))
                 if mount.type != "cgroup":
-                    self._mount(index, mount)
+                    self.mount(index, mount)
 
 
 def _make_places(places: Places, parent: sync.Channel) -> None:

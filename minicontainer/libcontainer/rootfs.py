@@ -18,7 +18,7 @@ before; so were proc and sysfs in a user namespace, where the kernel makes them 
 one is still mounted.
 
 Inside, another container that shares a volume may exchange names while we work.  So each mount
-point is opened once, and what was opened is looked at and mounted on (`_reach`); what hides a file
+point is opened once, and what was opened is looked at and mounted on (openat2.reach); what hides a file
 is verified to be the null device; and the kernel's settings are written through a procfs that was
 held before, not through the container's /proc (linux/procfs.py).
 """
@@ -30,38 +30,25 @@ import stat
 
 from minicontainer.errors import InvalidConfig, field
 from minicontainer.libcontainer import mounting, mounts
+from minicontainer.libcontainer.devices import Devices
 from minicontainer.libcontainer.mounting import COPY, ON_DESCRIPTORS
 from minicontainer.libcontainer.mounts import Options
-from minicontainer.linux import credentials, device, file, openat2
 from minicontainer.linux import mount as m
 from minicontainer.linux import mountfd as fd
+from minicontainer.linux import openat2
 from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minicontainer.oci.runtime import Device, Linux, Mount, Spec
+    from minicontainer.libcontainer.cgroup_mounts import CgroupMount
+    from minicontainer.oci.runtime import Linux, Mount, Spec
 
-# config-linux.md, Default Devices; modes and numbers as in the kernel's devices.txt.
-DEFAULT_DEVICES = (
-    ("/dev/null", 1, 3),
-    ("/dev/zero", 1, 5),
-    ("/dev/full", 1, 7),
-    ("/dev/random", 1, 8),
-    ("/dev/urandom", 1, 9),
-    ("/dev/tty", 5, 0),
-)
 KERNELS_OWN = ("/proc", "/sys", "/dev")
 # What lxcfs and others put over the kernel's own answers (runc allows the same).
 IN_PROC = (
     "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime",
     "/proc/loadavg", "/proc/slabinfo", "/proc/net/dev", "/proc/sys/kernel/ns_last_pid",
 )  # fmt: skip
-DEVICE_LINKS = (
-    ("/dev/fd", "/proc/self/fd"),
-    ("/dev/stdin", "/proc/self/fd/0"),
-    ("/dev/stdout", "/proc/self/fd/1"),
-    ("/dev/stderr", "/proc/self/fd/2"),
-)
 # What the kernel gives a user namespace only where one is mounted already (mount_too_revealing).
 REVEALING = ("proc", "sysfs")
 NULL_DEVICE = os.makedev(1, 3)
@@ -70,23 +57,7 @@ WHY = {
     "sysfs": "/sys shows the devices of this network namespace",
     "devpts": "terminals of the container's own, numbered from 0",
     "mqueue": "POSIX message queues of this ipc namespace",
-    "cgroup2": "the container can see its own limits",
 }
-
-
-class CgroupMount:
-    """One hierarchy to show in /sys/fs/cgroup: its folder's name there, file system, options; the
-    host's folder of the only group to show, or "" for all that the cgroup namespace lets see."""
-
-    __slots__ = ("fstype", "held", "name", "options", "shown", "source")
-
-    def __init__(self, name: str, fstype: str, options: str, source: str = "") -> None:
-        self.name = name
-        self.fstype = fstype
-        self.options = options
-        self.source = source
-        self.held = -1
-        self.shown = ""  # where the container has it already
 
 
 class Rootfs:
@@ -102,12 +73,13 @@ class Rootfs:
         self.path = os.path.join(bundle, spec.root.path)
         self.readonly = spec.root.readonly
         self.user_namespace = any(n.type == "user" for n in linux.namespaces)
-        # Otherwise the mounts are others' as well: see `borrow`.
+        # Otherwise the mounts are others' as well.
         self.own_mounts = any(n.type == "mount" and not n.path for n in linux.namespaces)
+        if not self.own_mounts:
+            from minicontainer.libcontainer import borrowing  # noqa: F401 - later nothing can be imported
         self.sources: dict[int, int] = {}
         self.made: dict[int, int] = {}
-        self.devices = _devices(linux)
-        self.device_sources: dict[str, int] = {}
+        self.devices = Devices(linux, spec.mounts)
         self.null = -1
         self.settings = _settings(linux)  # file below /proc by the name of a sysctl
         self.proc = -1
@@ -144,6 +116,8 @@ class Rootfs:
         self._hold()
         if not self.own_mounts:
             if any(n.type == "mount" for n in self.linux.namespaces):
+                from minicontainer.libcontainer.borrowing import borrow  # imported by the parent
+
                 borrow(self.path)
             self.leave_host()
             return
@@ -217,11 +191,10 @@ class Rootfs:
             from minicontainer.linux import procfs
 
             self.proc = procfs.hold()
-        if any(mount.type == "cgroup" for mount in self.spec.mounts):
-            for hierarchy in self.hierarchies:
-                if hierarchy.source:
-                    because("hold the container's own group before the host's tree goes out of reach")
-                    hierarchy.held = fd.open_tree(fd.AT_FDCWD, hierarchy.source, COPY)
+        if self.hierarchies:
+            from minicontainer.libcontainer import cgroup_mounts  # imported by the parent
+
+            cgroup_mounts.hold(self.hierarchies)
         for index, mount in enumerate(self.spec.mounts):
             options = Options(mount.options)
             if options.copy_up:
@@ -235,13 +208,7 @@ class Rootfs:
                 with field(f"mounts[{index}] ({mount.destination})"):
                     self.made[index] = mounting.make_detached(mount, options)
         if self.user_namespace:
-            # mknod is refused in a user namespace, whatever the capabilities: the host's node is bound.
-            for node in self.devices:
-                with self._device_field(node):
-                    because("a user namespace may not make device nodes: show the host's")
-                    self.device_sources[node.path] = fd.open_tree(
-                        fd.AT_FDCWD, node.path, fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC
-                    )
+            self.devices.hold()
 
     def _open_source(self, mount: Mount, options: Options) -> int:
         if not mount.source:
@@ -257,8 +224,8 @@ class Rootfs:
         """Step 5: mounts, devices, links, sysctls."""
         for index, mount in enumerate(self.spec.mounts):
             with field(f"mounts[{index}] ({mount.destination})"):
-                self._mount(index, mount)
-        self._make_devices()
+                self.mount(index, mount)
+        self.devices.make()
         if self.settings:
             self._set()
 
@@ -271,19 +238,22 @@ class Rootfs:
                 procfs.write_procfs(self.proc, path, self.linux.sysctl[name])
         os.close(self.proc)
 
-    def _mount(self, index: int, mount: Mount) -> None:
-        target = _inside(mount.destination)
+    def mount(self, index: int, mount: Mount) -> None:
+        """One of `fill`'s."""
+        target = mounting.inside(mount.destination)
         options = Options(mount.options)
         _refuse_in_proc(mount, target)
         if index in self.sources:
-            self._bind(mounting.newest(self.sources.pop(index), options), target, options)
+            mounting.bind(mounting.newest(self.sources.pop(index), options), target, options)
         elif mount.type == "cgroup":
-            self._mount_cgroups(target, options)
+            from minicontainer.libcontainer import cgroup_mounts  # imported by the parent
+
+            cgroup_mounts.mount(self.hierarchies, target, options)
         elif options.flags & m.MS_REMOUNT:
             self._leave_writable(target, options)
             mounting.remount(target, options)
         else:
-            _make_folder(target)
+            mounting.make_folder(target)
             self._leave_writable(target, options)
             if self.linux.mount_label:
                 options.data = mounts.labelled(options.data, self.linux.mount_label, mount.type)
@@ -302,102 +272,6 @@ class Rootfs:
         if target == "/dev" and options.flags & m.MS_RDONLY:
             options.flags &= ~m.MS_RDONLY
             self.dev_readonly = True
-
-    def _bind(self, source: int, target: str, options: Options) -> None:
-        """Attach the tree held by ``source`` at ``target``, a folder or a file like the source."""
-        folder = stat.S_ISDIR(os.stat(source).st_mode)
-        if os.path.exists(target) and os.path.isdir(target) != folder:
-            # The kernel's ENOTDIR, or EINVAL of move_mount, would not say it.
-            kinds = ("a folder", "a file") if folder else ("a file", "a folder")
-            raise InvalidConfig(f"cannot mount {kinds[0]} onto {target}, which is {kinds[1]}")
-        if folder:
-            _make_folder(target)
-        else:
-            _make_file(target)
-        attr_set, attr_clr = mounts.attributes(options.flags, options.cleared)
-        if attr_set or attr_clr:
-            because(f"how {target} may be used, set before it can be seen")
-            fd.mount_setattr(source, "", fd.AT_EMPTY_PATH, attr_set, attr_clr)
-        attr_set, attr_clr = mounts.attributes(options.recursive_set, options.recursive_clear)
-        if attr_set or attr_clr:
-            fd.mount_setattr(source, "", fd.AT_EMPTY_PATH | fd.AT_RECURSIVE, attr_set, attr_clr)
-        for bits in options.propagation or [m.MS_PRIVATE | m.MS_REC]:
-            recursive = fd.AT_RECURSIVE if bits & m.MS_REC else 0
-            because("which mounts made later pass between the host and here")
-            fd.mount_setattr(source, "", fd.AT_EMPTY_PATH | recursive, propagation=bits & ~m.MS_REC)
-        because(f"a part of the host's tree appears at {target}")
-        mounting.attach(source, openat2.reach(target))
-
-    def _mount_cgroups(self, target: str, options: Options) -> None:
-        _make_folder(target)
-        if len(self.hierarchies) == 1 and self.hierarchies[0].fstype == "cgroup2":
-            because(WHY["cgroup2"])
-            mounting.mount_on(target, "cgroup", "cgroup2", options.flags)
-            return
-        because("a folder for each of the host's cgroup hierarchies")
-        mounting.mount_on(target, "tmpfs", "tmpfs", options.flags & ~m.MS_RDONLY, "mode=755")
-        for hierarchy in self.hierarchies:
-            folder = f"{target}/{hierarchy.name}"
-            file.mkdir(folder)
-            because(WHY["cgroup2"])
-            if hierarchy.shown:
-                because("what one cgroup mount shows, another shows as well")
-                held = fd.open_tree(fd.AT_FDCWD, hierarchy.shown, COPY)
-                mounting.attach(held, openat2.reach(folder))
-            elif hierarchy.held >= 0:
-                hierarchy.shown = folder
-                attributes, _ = mounts.attributes(options.flags, 0)
-                fd.mount_setattr(hierarchy.held, "", fd.AT_EMPTY_PATH, attributes, 0, m.MS_PRIVATE)
-                mounting.attach(hierarchy.held, openat2.reach(folder))
-            else:
-                mounting.mount_on(folder, "cgroup", hierarchy.fstype, options.flags, hierarchy.options)
-        if options.flags & m.MS_RDONLY:
-            because("the container may read its limits, not change them")
-            mounting.mount_on(target, None, None, m.MS_REMOUNT | m.MS_BIND | options.flags)
-
-    def _make_devices(self) -> None:
-        if not any(mount.destination.rstrip("/") == "/dev" for mount in self.spec.mounts):
-            return
-        because("the modes of device nodes are as they are written")
-        usual = credentials.umask(0)
-        for node in self.devices:
-            with self._device_field(node):
-                self._make_device(node)
-        credentials.umask(usual)
-        for path, link in DEVICE_LINKS:
-            if not os.path.lexists(path):
-                file.symlink(link, path)
-        if os.path.lexists("/dev/pts/ptmx") and not os.path.lexists("/dev/ptmx"):
-            file.symlink("pts/ptmx", "/dev/ptmx")
-
-    def _device_field(self, node: Device) -> field:
-        given = self.linux.devices
-        return field(f"linux.devices[{given.index(node)}] ({node.path})" if node in given else node.path)
-
-    def _is_there(self, node: Device, path: str) -> bool:
-        """Whether config.json's own mounts have put something there, or it is that very node."""
-        if not os.path.lexists(path):
-            return False
-        if any(_inside(mount.destination) == path for mount in self.spec.mounts):
-            return True
-        found = os.lstat(path)
-        kind = device.TYPES.get(node.type)
-        return stat.S_IFMT(found.st_mode) == kind and found.st_rdev == os.makedev(node.major, node.minor)
-
-    def _make_device(self, node: Device) -> None:
-        path = _inside(node.path)
-        if self._is_there(node, path):
-            return
-        if node.path in self.device_sources:
-            self._bind(self.device_sources.pop(node.path), path, Options([]))
-            return
-        if node.type not in device.TYPES:
-            raise InvalidConfig(f"config.json: unknown device type {node.type!r}")
-        _make_folder(os.path.dirname(path))
-        mode = device.TYPES[node.type] | (0o666 if node.file_mode is None else node.file_mode & 0o7777)
-        device.mknod(path, mode, node.major, node.minor)
-        if node.uid or node.gid:
-            file.chown(path, node.uid or 0, node.gid or 0)
 
     def protect(self) -> None:
         """Step 6: read-only and masked paths (config-linux.md), and the root's own mount."""
@@ -461,77 +335,18 @@ def _settings(linux: Linux) -> dict[str, str]:
     return found
 
 
-def borrow(path: str) -> None:
-    """Make the root of a container that shares its mounts with others a mount, to be taken away with
-    all that is mounted in it.  In the caller's own namespace that is the caller's to do; in one that
-    the container joins, the mounts stay as long as that namespace."""
-    with field("root.path"):
-        because("what is mounted in it goes when this mount goes")
-        m.mount(path, path, None, m.MS_BIND | m.MS_REC)
-        because("no mount made from here on is seen in other mount namespaces")
-        m.mount(None, path, None, m.MS_PRIVATE | m.MS_REC)
-
-
-def give_back(path: str) -> None:
-    """Undo `borrow`; nothing to do if it is gone already."""
-    import errno
-
-    because("the mounts of a container that had no mount namespace of its own")
-    try:
-        m.umount2(path, m.MNT_DETACH | m.UMOUNT_NOFOLLOW)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOENT):
-            raise
-
-
 def _require_null(held: int) -> None:
     status = os.fstat(held)
     if not stat.S_ISCHR(status.st_mode) or status.st_rdev != NULL_DEVICE:
         raise InvalidConfig("/dev/null of this host is not the null device: nothing could be masked with it")
 
 
-def _devices(linux: Linux) -> list[Device]:
-    from minicontainer.oci.runtime import Device
-
-    asked = {node.path for node in linux.devices}
-    defaults = [
-        Device(type="c", path=path, major=major, minor=minor)
-        for path, major, minor in DEFAULT_DEVICES
-        if path not in asked
-    ]
-    return defaults + linux.devices
-
-
-def _absolute(destination: str) -> str:
-    # config.md: a relative destination is taken from "/" (deprecated, but written by some).
-    return os.path.normpath("/" + destination.lstrip("/"))
-
-
 def _refuse_in_proc(mount: Mount, target: str) -> None:
     """What protects the host there is by path: neither a link nor a mount may go around it."""
-    asked = _absolute(mount.destination)
+    asked = mounting.absolute(mount.destination)
     if asked in KERNELS_OWN and target != asked:
         raise InvalidConfig(f"{mount.destination} is a symbolic link in the image; it must be a folder")
     if target.startswith("/proc/") and target not in IN_PROC:
         raise InvalidConfig(f"cannot mount on {mount.destination}: it is inside /proc")
     if target == "/proc" and mount.type not in ("proc", "bind"):
         raise InvalidConfig(f"cannot mount {mount.type} on {mount.destination}: only proc belongs there")
-
-
-def _inside(destination: str) -> str:
-    """Where ``destination`` leads in the container's tree, its links followed even to what is missing:
-    an image's /etc/resolv.conf may point into a /run that is still empty."""
-    return os.path.realpath(_absolute(destination))
-
-
-def _make_folder(path: str) -> None:
-    """Make ``path`` and what is missing above it."""
-    if not os.path.isdir(path):
-        _make_folder(os.path.dirname(path))
-        file.mkdir(path)
-
-
-def _make_file(path: str) -> None:
-    _make_folder(os.path.dirname(path))
-    if not os.path.exists(path):
-        file.create(path)

@@ -84,7 +84,7 @@ def test_cve_2019_5736_without_the_refusal(
     containers: Containers, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evil(bundle)
-    switch_off(monkeypatch, "_refuse_own_interpreter", lambda path, name: None)
+    switch_off(monkeypatch, "refuse_own_interpreter", lambda path, name: None)
     found = containers.run(bundle)
     assert found.out == "owned\n", found  # code of the image, in a process whose exe is ours
 

@@ -9,7 +9,7 @@ import pytest
 
 from minicontainer.cgroups.host import hierarchies
 from minicontainer.errors import InvalidConfig
-from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES, DEVICE_LINKS
+from minicontainer.libcontainer.devices import DEFAULT_DEVICES, DEVICE_LINKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

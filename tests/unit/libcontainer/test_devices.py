@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from minicontainer.libcontainer.creation import _with_default_devices
-from minicontainer.libcontainer.rootfs import DEFAULT_DEVICES
+from minicontainer.libcontainer.devices import DEFAULT_DEVICES, allowing_defaults
 from minicontainer.oci.runtime import Device, DeviceRule, Linux, Resources
 
 NOTHING = DeviceRule(allow=False, access="rwm")
 
 
 def allowed(linux: Linux) -> set[tuple[str | None, int | None, int | None, str | None]]:
-    rules = _with_default_devices(linux).devices
+    rules = allowing_defaults(linux).devices
     return {(rule.type, rule.major, rule.minor, rule.access) for rule in rules if rule.allow}
 
 
 def test_without_rules_there_are_none() -> None:
-    assert _with_default_devices(Linux()).devices == []
+    assert allowing_defaults(Linux()).devices == []
 
 
 def test_the_default_devices_come_last_so_that_they_count() -> None:
     linux = Linux(resources=Resources(devices=[NOTHING]))
-    rules = _with_default_devices(linux).devices
+    rules = allowing_defaults(linux).devices
     assert rules[0] == NOTHING
     assert all(rule.allow for rule in rules[1:])
     assert {("c", major, minor, "rwm") for _, major, minor in DEFAULT_DEVICES} <= allowed(linux)
