@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.cgroup_mounts import CgroupMount
     from minicontainer.libcontainer.seccomp import Confinement
-    from minicontainer.oci.runtime import IDMapping, Resources
+    from minicontainer.oci.runtime import Resources
 
 DEFAULT_PARENT = "/minicontainer"
 
@@ -252,6 +252,9 @@ class Creation:
     def _map_ids(self, pid: int) -> None:
         if not any(n.type == "user" and not n.path for n in self.linux.namespaces):
             return
+        from minicontainer.libcontainer import idmap
+        from minicontainer.util import idmaps
+
         if os.geteuid() != 0:
             because("an unprivileged gid map is accepted only without setgroups")
             control.write_control(f"/proc/{pid}/setgroups", "deny")
@@ -260,7 +263,7 @@ class Creation:
                 if not mappings:
                     raise InvalidConfig("a new user namespace needs mappings")
                 because(f"which {name}s of the host the container's are")
-                control.write_control(f"/proc/{pid}/{name}_map", _map_lines(mappings))
+                control.write_control(f"/proc/{pid}/{name}_map", idmaps.lines(idmap.ranges(mappings)))
 
     def _prepare(self, ours: sync.Channel, pid: int, prepare: Callable[[int], None]) -> None:
         try:
@@ -361,10 +364,6 @@ class Creation:
 def _shared(linux: Linux) -> dict[str, Any] | None:
     """Record.linux; None for nothing."""
     return to_builtins(Linux(personality=linux.personality, memory_policy=linux.memory_policy)) or None
-
-
-def _map_lines(mappings: list[IDMapping]) -> str:
-    return "\n".join(f"{m.container_id} {m.host_id} {m.size}" for m in mappings)
 
 
 def _death(pid: int, resources: Resources) -> str:

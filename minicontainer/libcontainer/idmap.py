@@ -18,13 +18,15 @@ from __future__ import annotations
 import os
 
 from minicontainer.errors import InvalidConfig, field
-from minicontainer.linux import control, mountfd, namespaces, process
+from minicontainer.linux import mountfd
 from minicontainer.linux.door import because
+from minicontainer.util import idmaps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.libcontainer.mounts import Options
     from minicontainer.oci.runtime import IDMapping, Linux, Mount
+    from minicontainer.util.idmaps import Range
 
 
 def check(index: int, mount: Mount, options: Options) -> None:
@@ -61,30 +63,9 @@ def _namespace(mount: Mount, linux: Linux, place: str) -> int:
             raise InvalidConfig(f"config.json: {place}: there are no mappings, nor a user namespace with any")
     if not uids or not gids:
         raise InvalidConfig(f"config.json: {place}: uidMappings and gidMappings come together")
-    return namespace(uids, gids)
+    return idmaps.namespace(ranges(uids), ranges(gids))
 
 
-def namespace(uids: list[IDMapping], gids: list[IDMapping]) -> int:
-    """A descriptor of a new user namespace with these mappings, and with no process in it."""
-    reader, writer = os.pipe()
-    because("a user namespace lives as long as somebody is in it, or holds it")
-    pid, pidfd = process.clone3(process.CLONE_NEWUSER)
-    if pid == 0:
-        os.close(writer)
-        os.read(reader, 1)  # until the parent holds the namespace, or is gone
-        os._exit(0)
-    try:
-        for name, mappings in (("gid", gids), ("uid", uids)):
-            because(f"which {name}s are shown for those on the disk")
-            control.write_control(f"/proc/{pid}/{name}_map", map_lines(mappings))
-        return os.open(namespaces.path(pid, "user"), os.O_RDONLY | os.O_CLOEXEC)
-    finally:
-        os.close(reader)
-        os.close(writer)
-        process.wait(pid)
-        os.close(pidfd)
-
-
-def map_lines(mappings: list[IDMapping]) -> str:
-    """The text for uid_map or gid_map (user_namespaces(7))."""
-    return "\n".join(f"{m.container_id} {m.host_id} {m.size}" for m in mappings)
+def ranges(mappings: list[IDMapping]) -> list[Range]:
+    """As user_namespaces(7) has them."""
+    return [(mapping.container_id, mapping.host_id, mapping.size) for mapping in mappings]

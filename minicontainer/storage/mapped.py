@@ -21,15 +21,16 @@ import errno
 import os
 
 from minicontainer.errors import Unsupported
-from minicontainer.linux import control, credentials, namespaces, prctl, process
+from minicontainer.linux import credentials, prctl
 from minicontainer.linux import mountfd as fd
 from minicontainer.linux.door import because
+from minicontainer.util import idmaps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
-    Range = tuple[int, int, int]
+    from minicontainer.util.idmaps import Range as Range
 
 
 class Mapping:
@@ -51,32 +52,11 @@ class Mapping:
 
     def namespace(self) -> int:
         """A descriptor of a new user namespace with this mapping, which the caller closes."""
-        waiting, release = os.pipe2(os.O_CLOEXEC)
-        because("a mapping is named to the kernel by a user namespace that has it")
-        pid, pidfd = process.clone3(process.CLONE_NEWUSER)
-        if pid == 0:
-            os.close(release)
-            os.read(waiting, 1)
-            os._exit(0)
-        os.close(pidfd)
-        os.close(waiting)
-        try:
-            for name, ranges in (("gid", self.gids), ("uid", self.uids)):
-                because(f"which {name}s of the host the container's are")
-                control.write_control(f"/proc/{pid}/{name}_map", lines(ranges))
-            return os.open(namespaces.path(pid, "user"), os.O_RDONLY | os.O_CLOEXEC)
-        finally:
-            os.close(release)
-            process.wait(pid)
+        return idmaps.namespace(self.uids, self.gids)
 
 
 def _outside(ranges: list[Range], inside: int) -> int:
     return next((host + inside - first for first, host, size in ranges if first <= inside < first + size), -1)
-
-
-def lines(ranges: list[Range]) -> str:
-    """The ranges as uid_map and gid_map take them (user_namespaces(7))."""
-    return "\n".join(f"{inside} {outside} {size}" for inside, outside, size in ranges)
 
 
 def attach(source: str, target: str, namespace: int) -> None:

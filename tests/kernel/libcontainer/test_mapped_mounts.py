@@ -10,10 +10,7 @@ import tempfile
 import pytest
 
 from minicontainer.errors import InvalidConfig
-from minicontainer.libcontainer import idmap
 from minicontainer.linux import mount as m
-from minicontainer.linux import mountfd as fd
-from minicontainer.oci.runtime import IDMapping
 from tests.bundles import Bundle
 from tests.kernel.linux.child import in_child, mounted, own_mounts
 
@@ -25,32 +22,9 @@ if TYPE_CHECKING:
 
     from tests.kernel.libcontainer.containers import Containers
 
+pytestmark = pytest.mark.needs("id-mapped mounts")
 CONTAINERS_IDS = [{"containerID": 0, "hostID": 100_000, "size": 65_536}]
 SHIFT = [{"containerID": 0, "hostID": 5000, "size": 1000}]
-
-
-def _cannot_map() -> str:
-    """Why the file system of temporary files cannot be mapped; empty where it can."""
-
-    def attempt() -> str:
-        own_mounts()
-        with tempfile.TemporaryDirectory() as folder:
-            copy = fd.open_tree(fd.AT_FDCWD, folder, fd.OPEN_TREE_CLONE)
-            one = [IDMapping(container_id=0, host_id=0, size=1)]
-            try:
-                namespace = idmap.namespace(one, one)
-                fd.mount_setattr(copy, "", fd.AT_EMPTY_PATH, fd.MOUNT_ATTR_IDMAP, userns_fd=namespace)
-            except OSError as error:
-                return f"no id-mapped mounts in {tempfile.gettempdir()}: {error}"
-        return ""
-
-    return str(in_child(attempt))
-
-
-@pytest.fixture(autouse=True)
-def able() -> None:
-    if why := _cannot_map():
-        pytest.skip(why)
 
 
 @pytest.fixture
