@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.conformance.runtimes import Outcome
+    from tests.outcome import Outcome
 
 NAMES = ("runc", "crun", "minicontainer")
 _number = itertools.count()

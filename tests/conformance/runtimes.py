@@ -23,6 +23,7 @@ import sys
 import time
 
 from tests.needs import SBIN
+from tests.outcome import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,20 +39,6 @@ TIMEOUT_S = 30
 
 class Refused(Exception):
     """The runtime did not do what was asked; the text is its own."""
-
-
-class Outcome:
-    """How a program ended, and what it wrote."""
-
-    __slots__ = ("code", "err", "out")
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code = code
-        self.out = out
-        self.err = err
-
-    def __repr__(self) -> str:
-        return f"<exit code {self.code}, out {self.out!r}, err {self.err!r}>"
 
 
 class Runtime:

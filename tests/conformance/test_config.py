@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
+
+from tests.conformance.cases import Case, check_refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from tests.bundles import Bundle
-    from tests.conformance.runtimes import Outcome, Runtime
-
-    Run = Callable[..., Outcome]
-
-
-class Case:
-    """``changes`` as Bundle.change takes them; ``script`` prints ``expected``.
-
-    ``never`` maps a runtime to why it does not do this.
-    """
-
-    def __init__(
-        self, changes: dict[str, Any], script: str, expected: str, never: dict[str, str] | None = None
-    ) -> None:
-        self.changes = changes
-        self.script = script
-        self.expected = expected
-        self.never = never or {}
+    from tests.conformance.cases import Run
+    from tests.conformance.runtimes import Runtime
 
 
 def capabilities(bounding: list[str], **sets: list[str]) -> dict[str, Any]:
@@ -176,13 +159,7 @@ CASES: dict[str, Case] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_what_the_program_sees(runtime: Runtime, bundle: Bundle, run: Run, name: str) -> None:
-    case = CASES[name]
-    if runtime.name in case.never:
-        pytest.skip(f"{runtime.name}: {case.never[runtime.name]}")
-    bundle.change(case.changes)
-    found = run(case.script)
-    assert found.out == case.expected, found
-    assert found.code == 0, found
+    CASES[name].check(runtime, bundle, run)
 
 
 def mounted(**mount: object) -> dict[str, Any]:
@@ -216,16 +193,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused(runtime: Runtime, run: Run, bundle: Bundle, name: str) -> None:
-    changes, never = REFUSED[name]
-    if runtime.name in never:
-        pytest.skip(f"{runtime.name}: {never[runtime.name]}")
-    bundle.script("touch /ran")
-    bundle.change(changes)
-    found = run()
-    assert found.code != 0
-    assert found.out == ""
-    assert found.err
-    assert not os.path.exists(f"{bundle.rootfs}/ran")
+    check_refused(runtime, bundle, run, *REFUSED[name])
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.bundles import Bundle
-    from tests.conformance.runtimes import Outcome, Runtime
+    from tests.conformance.runtimes import Runtime
+    from tests.outcome import Outcome
 
     Exec = Callable[..., Outcome]
 

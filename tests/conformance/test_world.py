@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tests.bundles import Bundle
-    from tests.conformance.runtimes import Outcome, Runtime
+    from tests.conformance.runtimes import Runtime
+    from tests.outcome import Outcome
 
     Run = Callable[..., Outcome]
 

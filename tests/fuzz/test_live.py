@@ -21,11 +21,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bundles import Bundle
-from tests.conformance.runtimes import Outcome, program
+from tests.conformance.runtimes import program
 from tests.fuzz.conftest import examples
 from tests.fuzz.mutation import PROCESS, RESOURCES, SECCOMP, full_config, mutated, text_of, texts
 from tests.integration.host import Host
 from tests.needs import bound_controllers
+from tests.outcome import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from minicontainer.cgroups.host import hierarchies
 from minicontainer.errors import MinicontainerError
 from minicontainer.libcontainer.container import Container
 from minicontainer.libcontainer.options import Options
+from tests.outcome import Outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,20 +22,6 @@ if TYPE_CHECKING:
     from tests.bundles import Bundle
 
 _number = itertools.count()
-
-
-class Outcome:
-    """How a program ended, and what it wrote."""
-
-    __slots__ = ("code", "err", "out")
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code = code
-        self.out = out
-        self.err = err
-
-    def __repr__(self) -> str:
-        return f"<exit code {self.code}, out {self.out!r}, err {self.err!r}>"
 
 
 class Containers:

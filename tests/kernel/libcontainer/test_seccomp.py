@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tests.bundles import Bundle
-    from tests.kernel.libcontainer.containers import Containers, Outcome
+    from tests.kernel.libcontainer.containers import Containers
+    from tests.outcome import Outcome
 
 pytestmark = pytest.mark.needs("mount namespace")
 KILLED = 128 + signal.SIGSYS
