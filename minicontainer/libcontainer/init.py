@@ -12,6 +12,7 @@ import stat
 
 from minicontainer.errors import InvalidConfig, field
 from minicontainer.libcontainer import process as program
+from minicontainer.libcontainer.options import INIT_ANNOTATION
 from minicontainer.libcontainer.rootfs import NULL_DEVICE, Rootfs
 from minicontainer.libcontainer.sync import Channel
 from minicontainer.linux import (
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from minicontainer.libcontainer.seccomp import Confinement
     from minicontainer.oci.runtime import Hooks, Linux, Process, Spec
     from minicontainer.util.sockets import Socket
-
-# An annotation asks for the reaping init: config.json has no field for it.
-INIT_ANNOTATION = "io.minicontainer.init"
 
 
 class Init:
@@ -269,6 +267,3 @@ def _linux(spec: Spec) -> Linux:
     from minicontainer.oci.runtime import Linux
 
     return spec.linux or Linux()
-
-
-__all__ = ["INIT_ANNOTATION", "Init"]

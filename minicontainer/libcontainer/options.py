@@ -6,6 +6,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# An annotation asks for the reaping init: config.json has no field for it.
+INIT_ANNOTATION = "io.minicontainer.init"
+
 
 class Options:
     """For `Container.create`; the defaults are those of a caller who waits for the container.

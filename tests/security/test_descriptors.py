@@ -23,7 +23,7 @@ import pytest
 
 from minicontainer.errors import InvalidConfig
 from minicontainer.libcontainer import process as program
-from minicontainer.libcontainer.init import INIT_ANNOTATION
+from minicontainer.libcontainer.options import INIT_ANNOTATION
 from minicontainer.linux import prctl, process
 from tests.security.attacks import LAST, as_container, at, attempt, note, noted, own
 

@@ -11,7 +11,7 @@ import struct
 import pytest
 
 from minicontainer.errors import CommandNotExecutable, CommandNotFound, InvalidConfig
-from minicontainer.libcontainer.init import INIT_ANNOTATION
+from minicontainer.libcontainer.options import INIT_ANNOTATION
 from minicontainer.linux import capabilities, limits
 from tests.kernel.libcontainer.containers import open_files, wait_until
 from tests.kernel.linux.child import in_child, status

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from minicontainer.errors import CommandNotFound
-from minicontainer.libcontainer.init import INIT_ANNOTATION
+from minicontainer.libcontainer.options import INIT_ANNOTATION
 from tests.kernel.libcontainer.containers import dies_of, wait_until
 from tests.kernel.linux.child import status
 

@@ -11,7 +11,7 @@ import pytest
 
 from minicontainer.errors import CommandNotFound, InvalidConfig
 from minicontainer.libcontainer import seccomp
-from minicontainer.libcontainer.init import INIT_ANNOTATION
+from minicontainer.libcontainer.options import INIT_ANNOTATION
 from minicontainer.util import files
 from tests.calls import NEEDED, build, require_libseccomp, words
 
