@@ -24,7 +24,6 @@ from minicontainer.errors import Unsupported
 from minicontainer.linux import credentials, prctl
 from minicontainer.linux import mountfd as fd
 from minicontainer.linux.door import because
-from minicontainer.util import idmaps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ class Mapping:
 
     def namespace(self) -> int:
         """A descriptor of a new user namespace with this mapping, which the caller closes."""
+        from minicontainer.util import idmaps
+
         return idmaps.namespace(self.uids, self.gids)
 
 
