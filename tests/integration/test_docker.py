@@ -5,17 +5,22 @@ Runs where a Docker daemon is reachable (DOCKER_HOST); its bridge is not needed.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
+
+from tests.integration.runner import until
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any
 
     from tests.integration.runner import Runner
 
@@ -116,6 +121,16 @@ RUNS: list[tuple[list[str], list[str]]] = [
     (["--name", ""], ["true"]),
     (["--name", "-x"], ["true"]),
     (["--nosuch"], ["true"]),
+    (["--no-healthcheck", "--health-cmd", "x"], ["true"]),
+    (["--no-healthcheck"], ["true"]),
+    (["--health-interval=-1s"], ["true"]),
+    (["--health-interval=1"], ["true"]),
+    (["--health-interval=0"], ["true"]),
+    (["--health-timeout=1us"], ["true"]),
+    (["--health-retries=-1"], ["true"]),
+    (["--health-retries=x"], ["true"]),
+    (["--health-start-period=1us"], ["true"]),
+    (["--health-cmd", ""], ["true"]),
     (["--stop-signal", "NOSUCH"], ["true"]),
     (["--oom-score-adj", "500"], ["cat", "/proc/self/oom_score_adj"]),
     (["--oom-score-adj", "5000"], ["true"]),
@@ -168,6 +183,10 @@ OTHERS: list[list[str]] = [
     ["ps", "--format", "{{"], ["images", "nosuch", "-q"], ["rmi", "nosuch"], ["rmi"], ["nosuch"], ["run"],
     ["run", ""], ["run", "UPPER"], ["import", "/no/such", "x"], ["stop", "-t", "x", "nosuch"],
     ["kill", "-s", "NOSUCH", "nosuch"], ["version", "extra"], ["info", "extra"],
+    ["create", "--health-timeout=1us", IMAGE], ["create", "--health-timeout=-1s", IMAGE],
+    ["create", "--no-healthcheck", "--health-retries=1", IMAGE],
+    ["import", "--change", "HEALTHCHECK TRY x", "-", "x"],
+    ["import", "--change", "HEALTHCHECK --interval=1us CMD x", "-", "x"],
 ]  # fmt: skip
 
 
@@ -184,6 +203,53 @@ def test_columns_of_ps_and_images(mc: Runner, both: str) -> None:
         theirs, ours = docker(*arguments).stdout.splitlines(), mc.ok(*arguments).splitlines()
         assert theirs[0].split() == ours[0].split()
         assert [_told(line) for line in theirs[1:]] == [_told(line) for line in ours[1:]]
+
+
+CHECKS: list[tuple[list[str], str, str]] = [
+    (["--health-cmd", "echo said; exit 3", "--health-retries", "1"], "sleep 60", "unhealthy"),
+    (["--health-cmd", "printf '\\377'; id -u; pwd", "-u", "nobody", "-w", "/tmp"], "sleep 60", "healthy"),
+    (["--health-cmd", "exec sleep 9", "--health-timeout", "100ms", "--health-retries", "2"], "sleep 60",
+     "unhealthy"),
+    (["--health-cmd", "nosuch", "--health-start-period", "1ms"], "sleep 60", "unhealthy"),
+    (["--health-cmd", "head -c 5000 /dev/zero | tr '\\0' x"], "sleep 60", "healthy"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("flags", "program", "status"), CHECKS, ids=lambda value: str(value)[:40])
+def test_health(mc: Runner, both: str, flags: list[str], program: str, status: str) -> None:
+    start = ["-d", "--name", NAME, "--network", "none", "--health-interval", "100ms", *flags, both]
+    assert docker("run", "--ulimit", "nofile=1024:1024", *start, *program.split()).returncode == 0
+    mc.ok("run", *start, *program.split())
+
+    def theirs(form: str) -> str:
+        return docker("inspect", "-f", form, NAME).stdout.strip()
+
+    def ours(form: str) -> str:
+        return mc.state(NAME, form)
+
+    for look in (theirs, ours):
+        until(lambda look=look: look("{{.State.Health.Status}}") == status, f"it is {status}", timeout=30)
+    listed = ["--filter", f"name={NAME}", "--filter", f"health={status}", "--format", "{{.Status}}"]
+    assert mc.ok("ps", *listed).partition("(")[2] == docker("ps", *listed).stdout.strip().partition("(")[2]
+    compare(mc, ["inspect", "-f", "{{json .Config.Healthcheck}}", NAME], output=True)
+    compare(mc, ["stop", "-t", "0", NAME], output=True)
+    compare(mc, ["inspect", "-f", "{{.State.Health.Status}}", NAME], output=True)
+    shapes = [_shape(json.loads(look("{{json .State.Health}}"))) for look in (theirs, ours)]
+    assert shapes[0] == shapes[1]
+    words = ["--since", "1", "--until", f"{time.time():.9f}", "--filter", f"container={NAME}"]
+    told = [*words, "--filter", "event=health_status", "--format", "{{.Action}}"]
+    assert set(mc.ok("events", *told).splitlines()) == set(docker("events", *told).stdout.splitlines())
+
+
+def _shape(health: dict[str, Any]) -> dict[str, Any]:
+    """All but moments, and how often; the last result may be of a probe that the end cut short."""
+    first = health["Log"][0]
+    return {
+        "keys": list(health),
+        "result": list(first),
+        "failing": health["FailingStreak"] > 0,
+        "first": (first["ExitCode"], first["Output"]),
+    }
 
 
 def _told(line: str) -> str:
