@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 
-from minicontainer.engine import events, pausing, relaunch, restart_policy
+from minicontainer.engine import events, pausing, restart_policy
 from minicontainer.errors import Conflict, MinicontainerError, NotFound
 from minicontainer.linux import signals
 
@@ -147,6 +147,8 @@ def awake(engine: Engine, found: Found) -> Found:
         return found  # it has no policy, and may be gone
     found = engine.load(found.container.id)
     while found.restarting:
+        from minicontainer.engine import relaunch
+
         relaunch.interrupt(engine, found.container.id)
         found = relaunch.settled(engine, engine.load(found.container.id))
     return found

@@ -12,8 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import select
-import signal
-from contextlib import suppress
 
 from minicontainer import cgroups
 from minicontainer.engine import events, health, pausing, records, restart_policy
@@ -22,9 +20,11 @@ from minicontainer.engine.records import Container, Folders, HostConfig, Status
 from minicontainer.errors import Conflict, CorruptData, MinicontainerError, NotFound
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.state import start_time
+from minicontainer.linux import signals
 from minicontainer.storage import driver as storage_driver
 from minicontainer.storage import temporary
 from minicontainer.storage.tree import remove_tree
+from minicontainer.util.suppress import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -340,7 +340,7 @@ class Engine:
             Runtime.load(container_id, self.folders.runtime).kill(number)
         except NotFound:
             # Not made yet, or somebody removed /run's part of it: the group is known by its name.
-            if number == signal.SIGKILL:
+            if number == signals.SIGKILL:
                 cgroups.manager(f"/minicontainer/{container_id}").kill()
         except MinicontainerError:
             return  # it has ended
@@ -398,13 +398,13 @@ class Engine:
                 f"You cannot remove a {state} container {container_id}. "
                 f"{first} the container before attempting removal or force remove"
             )
-        restart_policy.mark_signal(self.folders, found.container, signal.SIGKILL)
+        restart_policy.mark_signal(self.folders, found.container, signals.SIGKILL)
         if found.restarting:
             from minicontainer.engine import relaunch
 
             if relaunch.interrupt(self, container_id):
                 return False  # now it can be
-        self.ask_to_end(found.container, signal.SIGKILL)
+        self.ask_to_end(found.container, signals.SIGKILL)
         if found.paused:
             pausing.let_go(self, container_id)
         self.wait(found, RETRY)  # one that is only being started has no process to kill yet

@@ -27,10 +27,10 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 
 from minicontainer.oci import jsontext
 from minicontainer.util import files
+from minicontainer.util.suppress import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

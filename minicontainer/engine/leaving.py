@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
-from contextlib import suppress
 
-from minicontainer.linux import mount, process
+from minicontainer.linux import mount, process, signals
 from minicontainer.linux.door import because
+from minicontainer.util.suppress import suppress
 
 
 def leave_caller() -> None:
@@ -19,8 +18,7 @@ def leave_caller() -> None:
     process.setsid()
     because("the folder it was started in may be unmounted or removed")
     mount.chdir("/")
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)
+    signals.ignore((signals.SIGINT, signals.SIGTERM, signals.SIGHUP, signals.SIGQUIT))
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
         with suppress(OSError):  # the one that lists the folder is closed by now

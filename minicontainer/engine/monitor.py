@@ -23,9 +23,7 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import time
-from contextlib import suppress
 
 from minicontainer import errors
 from minicontainer.engine import attach, events, logs, records, restart_policy, userns
@@ -37,12 +35,13 @@ from minicontainer.errors import CorruptData, MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.options import Options
 from minicontainer.libcontainer.state import start_time
-from minicontainer.linux import credentials, door, mount, namespaces, process
+from minicontainer.linux import credentials, door, mount, namespaces, process, signals
 from minicontainer.linux.door import because
 from minicontainer.linux.openat2 import open_in_root
 from minicontainer.oci.document import dump, to_builtins
 from minicontainer.storage.mapped import Acting
 from minicontainer.util import files, sockets
+from minicontainer.util.suppress import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ class Monitor:
         """
         if fault is not None:
             self.status.error = f"the monitor failed: {fault}"
-            self._kill(signal.SIGKILL)
+            self._kill(signals.SIGKILL)
         if not self._finish():
             return None
         from minicontainer.engine import relaunch
@@ -238,7 +237,12 @@ class Monitor:
         else:
             hosts = network.hosts(name, endpoint)
             own_resolver = network.resolv_conf(own_resolver)
-        return {"hostname": network.hostname(name), "hosts": hosts, "resolv.conf": own_resolver}
+        host = self.container.host
+        return {
+            "hostname": network.hostname(name),
+            "hosts": hosts + network.extra(host.extra_hosts, endpoint),
+            "resolv.conf": network.replaced(own_resolver, host.dns, host.dns_search, host.dns_options),
+        }
 
     def _open_streams(self) -> tuple[int, int, int]:
         if self.container.config.tty:
@@ -377,7 +381,7 @@ class Monitor:
 
     def _ran_out_of_memory(self, code: int) -> bool:
         """Whether the kernel killed a process of the container for want of memory."""
-        if not self.container.host.memory and code != 128 + signal.SIGKILL:
+        if not self.container.host.memory and code != 128 + signals.SIGKILL:
             return False  # not worth reading all statistics for
         assert self.runtime is not None
         memory = self.runtime.cgroup.stats().memory

@@ -40,13 +40,13 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 
 from minicontainer.engine.health import Health, Healthcheck, Result
 from minicontainer.errors import CorruptData, InvalidConfig
 from minicontainer.libcontainer.state import start_time
 from minicontainer.oci import document
 from minicontainer.util import files
+from minicontainer.util.suppress import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ class Config(Kept):
     attach: bool = True
     stop_signal: str = ""
     stop_timeout: int | None = None
+    streams: list[str] = []  # of --attach: only these are attached
     healthcheck: Healthcheck | None = None
 
 
@@ -118,8 +119,16 @@ class HostConfig(Kept):
     cpuset_mems: str = ""
     pids_limit: int = 0
     blkio_weight: int = 0
+    blkio_weight_device: list[tuple[str, int]] = []
     device_read_bps: list[tuple[str, int]] = []
     device_write_bps: list[tuple[str, int]] = []
+    device_read_iops: list[tuple[str, int]] = []
+    device_write_iops: list[tuple[str, int]] = []
+    cpu_rt_period: int = 0
+    cpu_rt_runtime: int = 0
+    kernel_memory: int = 0
+    memory_swappiness: int = -1
+    oom_kill_disable: bool = False
     cap_add: list[str] = []
     cap_drop: list[str] = []
     privileged: bool = False
@@ -148,6 +157,12 @@ class HostConfig(Kept):
     security_opt: list[str] = []
     log_driver: str = "json-file"
     log_opts: dict[str, str] = {}
+    dns: list[str] = []
+    dns_options: list[str] = []
+    dns_search: list[str] = []
+    extra_hosts: list[str] = []  # NAME:ADDRESS
+    annotations: dict[str, str] = {}
+    container_id_file: str = ""
 
 
 class Container(Kept):

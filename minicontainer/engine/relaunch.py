@@ -21,16 +21,15 @@ to go on it needs that lock.
 from __future__ import annotations
 
 import os
-import signal
 import time
-from contextlib import suppress
 
 from minicontainer.engine import records, rest, restart_policy
 from minicontainer.errors import CorruptData
-from minicontainer.linux import pidfd, process
+from minicontainer.linux import pidfd, process, signals
 from minicontainer.linux.door import because
 from minicontainer.oci import jsontext
 from minicontainer.util import sockets
+from minicontainer.util.suppress import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ def _kill(engine: Engine, found: Found) -> None:
         return
     try:
         if records.monitored(found.status):
-            pidfd.pidfd_send_signal(fd, signal.SIGKILL)
+            pidfd.pidfd_send_signal(fd, signals.SIGKILL)
             engine.wait(found, -1)
     except ProcessLookupError:
         return

@@ -31,9 +31,9 @@ even for what was stopped by hand, and who has never run is left alone.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 from minicontainer.linux import signals
+from minicontainer.util.suppress import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

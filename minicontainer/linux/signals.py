@@ -13,7 +13,10 @@ else:
     import _signal
 
 SIGCHLD = int(_signal.SIGCHLD)
+SIGHUP = int(_signal.SIGHUP)
+SIGINT = int(_signal.SIGINT)
 SIGKILL = int(_signal.SIGKILL)
+SIGQUIT = int(_signal.SIGQUIT)
 SIGSTOP = int(_signal.SIGSTOP)
 SIGTERM = int(_signal.SIGTERM)
 SIGWINCH = int(_signal.SIGWINCH)
@@ -55,6 +58,12 @@ def reset() -> None:
     for number in STANDARD:
         _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
+
+
+def ignore(numbers: Iterable[int]) -> None:
+    """Ignore these, and so do the programs that this process becomes (signal(7))."""
+    for number in numbers:
+        _signal.signal(number, _signal.SIG_IGN)
 
 
 def block(numbers: Iterable[int]) -> None:

@@ -77,7 +77,7 @@ HEAVY_FOR_A_RUNTIME = {"click", "contextlib", "enum", "functools", "json", "msgs
                        "socket", "subprocess", "typing"}  # fmt: skip
 
 # What a verb does without: reading plain words takes no click (cli/quick.py), records no msgspec.
-HEAVY_FOR_A_VERB = {"click", "json", "msgspec", "prctl", "psutil", "pyroute2", "re", "subprocess", "typing"}
+HEAVY_FOR_A_VERB = HEAVY_FOR_A_RUNTIME - {"socket"} | {"psutil"}
 
 PROGRAM = """
 import sys
