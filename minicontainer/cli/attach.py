@@ -31,7 +31,7 @@ import select
 from minicontainer import errors
 from minicontainer.cli.detach import DetachKeys
 from minicontainer.engine import attach as protocol
-from minicontainer.linux import process, terminal
+from minicontainer.linux import process, signals, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,18 +73,18 @@ def attach(
     tty: bool,
     stdin_open: bool,
     sig_proxy: bool = True,
+    stays: bool = True,
     detach_keys: bytes = b"\x10\x11",
     started: Callable[[dict[str, Any]], None] | None = None,
     kill: Callable[[int], None] | None = None,
 ) -> Outcome:
     """Copy both ways until the program ends, the user detaches or the reader leaves.
 
-    ``sock`` is a connected socket's descriptor and becomes non-blocking.  ``started`` is called with
-    the STARTED document; ``kill`` with a signal to pass on, which else is sent as a SIGNAL frame, and
-    so waits behind the standard input that a program does not read.  Raises what an ERROR frame
-    carries; MinicontainerError when the monitor vanishes; KeyboardInterrupt for a SIGINT that is not
-    proxied; OSError when standard input or output fails.  The main thread only, since it handles
-    signals.
+    ``sock`` is a connected socket's descriptor and becomes non-blocking.  ``started`` is called with the
+    STARTED document; without ``stays`` it detaches when standard input ends; ``kill`` with a signal to pass
+    on, which else is sent as a SIGNAL frame, and so waits behind the standard input that a program does not
+    read.  Raises what an ERROR frame carries; MinicontainerError when the monitor vanishes; KeyboardInterrupt
+    for a SIGINT that is not proxied; OSError when standard input or output fails.  The main thread only.
     """
     os.set_blocking(sock, False)
     raw = tty and stdin_open and os.isatty(stdin_fd)
@@ -93,6 +93,7 @@ def attach(
     client.keys = DetachKeys(detach_keys if tty else b"")
     client.window = _window(stdin_fd, stdout_fd) if tty else None
     client.proxy = sig_proxy and not raw
+    client.stays = stays
     client.kill = kill
     try:
         with _Signals(client.on_signal) as client.signals, _RawTerminal(raw_fd) as client.raw:
@@ -113,13 +114,11 @@ class _Killed(Exception):
 
 def _die(number: int) -> Outcome:
     """End as the signal would have ended us; the terminal is restored by now."""
-    import signal
-
-    if number == signal.SIGINT:
+    if number == signals.SIGINT:
         raise KeyboardInterrupt
-    signal.signal(number, signal.SIG_DFL)
+    signals.die_of(number)
     process.kill(os.getpid(), number)
-    raise errors.MinicontainerError(f"ended by {signal.Signals(number).name}")  # it was blocked
+    raise errors.MinicontainerError(f"ended by {signals.name(number)}")  # it was blocked
 
 
 class _Client:
@@ -145,6 +144,7 @@ class _Client:
         self.kill: Callable[[int], None] | None = None
         self.window: int | None = None
         self.proxy = True
+        self.stays = True
         self.signals: _Signals
         self.raw: _RawTerminal
 
@@ -193,7 +193,7 @@ class _Client:
         if not data:
             self.stdin = None
             self.send(protocol.frame(protocol.STDIN_EOF))
-            return False
+            return not self.stays and self.said_all()
         data, detached = self.keys.feed(data)
         if data and self.writable:
             self.sender.put(protocol.STDIN, data)
@@ -274,13 +274,11 @@ class _Client:
         """Do what the noted signals ask."""
         if not self.caught:
             return
-        import signal
-
         while self.caught:
             number = self.caught.pop(0)
-            if number == signal.SIGWINCH:
+            if number == signals.SIGWINCH:
                 self.send_size()
-            elif number == signal.SIGCONT:
+            elif number == signals.SIGCONT:
                 self.raw.enter()  # the shell that stopped us took its own settings back
                 self.send_size()
             elif self.proxy:
@@ -306,6 +304,13 @@ class _Client:
             self.writable = False
             self.sender = protocol.Sender(self.sock)
 
+    def said_all(self) -> bool:
+        """True, once all that waited is sent."""
+        while self.writable and self.sender.pending:
+            _wait_writable(self.sock)
+            self.flush()
+        return True
+
     def leave(self) -> None:
         """Say good-bye; the closing socket says it too, if this one cannot be sent."""
         self.send(protocol.frame(protocol.DETACH))
@@ -313,9 +318,7 @@ class _Client:
 
 
 def _wait_writable(fd: int) -> None:
-    poll = select.poll()
-    poll.register(fd, select.POLLOUT)
-    poll.poll()
+    select.select([], [fd], [])
 
 
 def _output_name(outputs: dict[int, int], fd: int) -> str:
@@ -363,14 +366,11 @@ class _Signals:
         self._old: dict[int, Any] = {}
 
     def __enter__(self) -> _Signals:
-        import signal
-
         self.wakeup, self._write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._old_wakeup = signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
+        self._old_wakeup = signals.wake(self._write_end)
+        known = signals.table()
         for name in (*_PROXIED, "SIGWINCH", "SIGCONT"):
-            number = getattr(signal, name)
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup(1) stays in force
-                self._old[number] = signal.signal(number, self.handler)
+            self._old[known[name]] = signals.caught(known[name], self.handler)
         return self
 
     def drain(self) -> None:
@@ -384,10 +384,8 @@ class _Signals:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        import signal
-
         for number, handler in self._old.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(self._old_wakeup)
+            signals.restore(number, handler)
+        signals.wake(self._old_wakeup)
         os.close(self.wakeup)
         os.close(self._write_end)

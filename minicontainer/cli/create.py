@@ -5,7 +5,7 @@ from __future__ import annotations
 from minicontainer.cli.command import argument, pass_context
 from minicontainer.cli.command import command as verb
 from minicontainer.cli.context import engine as engine_of
-from minicontainer.cli.creating import container_of, container_options
+from minicontainer.cli.creating import IdFile, container_of, container_options
 from minicontainer.cli.echo import echo
 
 TYPE_CHECKING = False
@@ -29,4 +29,7 @@ def command(ctx: Context, /, image: str, words: tuple[str, ...], **flags: Any) -
     """Create it, and print its id."""
     engine = engine_of(ctx)
     asked = container_of(image, words, {**flags, "detach": False})
-    echo(engine.create(engine.images.resolve(image), asked).id)
+    with IdFile(flags["cidfile"]) as file:
+        made = engine.create(engine.images.resolve(image), asked)
+        file.write(made.id)
+    echo(made.id)

@@ -46,6 +46,18 @@ def read_file(path: str, own: Mapping[str, str]) -> list[str]:
     return entries
 
 
+def read_labels(path: str) -> list[str]:
+    """The lines of a file of labels: ``KEY=VALUE`` or ``KEY``.  Raises UsageError, OSError."""
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        lines = [line.strip() for line in file]
+    found = [line for line in lines if line and not line.startswith("#")]
+    for line in found:
+        name = line.partition("=")[0]
+        if any(character.isspace() for character in name):
+            raise UsageError(f"invalid label file ({path}): label '{name}' contains whitespaces")
+    return found
+
+
 def _line(line: bytes, own: Mapping[str, str], *, first: bool) -> str | None:
     try:
         text = line.decode("utf-8-sig" if first else "utf-8").removesuffix("\r").lstrip()

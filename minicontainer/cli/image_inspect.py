@@ -15,4 +15,4 @@ from minicontainer.cli.command import option
 @click.pass_context
 def command(ctx: click.Context, names: tuple[str, ...], form: str | None) -> None:
     """Print an array with a document for each, or what a template makes of each."""
-    ctx.invoke(inspect.command.built(), names=names, form=form, kind="image")
+    ctx.invoke(inspect.command.built(), names=names, form=form, kind="image", size=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from minicontainer.cli.command import command as verb
-from minicontainer.cli.command import option
+from minicontainer.cli.command import flag, option
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.errors import MinicontainerError, NotFound, UsageError
 
@@ -22,10 +22,11 @@ OMITTED = {"State": ("Health",), "Config": ("Healthcheck", "StopTimeout")}
 
 @verb("inspect", usage="[OPTIONS] NAME|ID [NAME|ID...]", help="Show what is known of containers and images")
 @option("-f", "--format", "form", metavar="string", default=None, help="A Go template, or json")
+@flag("-s", "--size", help="Show the sizes of containers")
 @option("--type", "kind", metavar="string", default="", help="container or image")
 @click.argument("names", nargs=-1, required=True)
 @click.pass_context
-def command(ctx: click.Context, names: tuple[str, ...], form: str | None, kind: str) -> None:
+def command(ctx: click.Context, names: tuple[str, ...], form: str | None, kind: str, size: bool) -> None:
     """Print an array with a document for each name, or what a template makes of each."""
     import msgspec
 
@@ -36,7 +37,7 @@ def command(ctx: click.Context, names: tuple[str, ...], form: str | None, kind: 
     documents, failed = [], False
     for name in names:
         try:
-            documents.append(_document(engine, name, kind))
+            documents.append(_document(engine, name, kind, size=size))
         except MinicontainerError as error:
             failed = True
             click.echo(f"minicontainer: {error}", err=True)
@@ -70,12 +71,13 @@ def _template(form: str | None) -> Template | None:
         raise
 
 
-def _document(engine: Engine, name: str, kind: str) -> dict[str, Any]:
+def _document(engine: Engine, name: str, kind: str, *, size: bool) -> dict[str, Any]:
     from minicontainer.engine import inspect
 
     if kind != "image":
         try:
-            return inspect.container(engine, engine.find(name))
+            found = engine.find(name)
+            return inspect.container(engine, found) | (inspect.sizes(engine, found) if size else {})
         except NotFound as error:
             if kind == "container" or "multiple" in str(error):
                 raise

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 from minicontainer.cli import types
 from minicontainer.cli.command import argument, flag, option, pass_context
 from minicontainer.cli.command import command as verb
 from minicontainer.cli.context import engine as engine_of
-from minicontainer.cli.creating import container_of, container_options
+from minicontainer.cli.creating import IdFile, container_of, container_options
 from minicontainer.cli.echo import echo
 from minicontainer.cli.explaining import Explained, explain_option
 from minicontainer.cli.starting import await_start, check_terminal
+from minicontainer.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,18 +59,25 @@ def command(ctx: Context, /, image: str, words: tuple[str, ...], **flags: Any) -
 def _run(ctx: Context, image: str, words: tuple[str, ...], flags: dict[str, Any]) -> int:
     from minicontainer.engine import events
 
+    if flags["attach"] and flags["detach"]:
+        raise UsageError("conflicting options: cannot specify both --attach and --detach")
     engine = engine_of(ctx)
-    found = engine.images.resolve(image)
-    container = engine.create(found, container_of(image, words, flags))
+    asked = container_of(image, words, flags)
+    with IdFile(flags["cidfile"]) as file:
+        container = engine.create(engine.images.resolve(image), asked)
+        file.write(container.id)
     if not flags["detach"]:
         events.of_container(engine.folders, container, "attach")
     _, connection = engine.start(container.id)
-    if flags["detach"]:
+    silent = bool(flags["attach"]) and not {"stdout", "stderr"} & set(flags["attach"])
+    if flags["detach"] or (silent and not flags["interactive"]):
         try:
             await_start(connection)
         finally:
             echo(container.id)  # it exists, whether its program started or not
         return 0
+    if silent:
+        echo(container.id)
     outcome = _attach(connection, flags, lambda number: engine.pass_on(container, number))
     if outcome.kind == "detached":
         events.of_container(engine.folders, container, "detach")
@@ -77,8 +87,13 @@ def _run(ctx: Context, image: str, words: tuple[str, ...], flags: dict[str, Any]
 def _attach(connection: Socket, flags: dict[str, Any], kill: Callable[[int], None]) -> Outcome:
     from minicontainer.cli.attach import attach
 
+    shown = set(flags["attach"]) or {"stdout", "stderr"}
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     return attach(
         connection.fileno(),
+        stdout_fd=1 if "stdout" in shown else nowhere,
+        stderr_fd=2 if "stderr" in shown else nowhere,
+        stays=bool(shown & {"stdout", "stderr"}),
         tty=flags["tty"],
         stdin_open=flags["interactive"],
         sig_proxy=flags["sig_proxy"],

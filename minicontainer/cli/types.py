@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minicontainer.cli import isolation, units, values
+from minicontainer.cli import hosts, isolation, rates, units, values
 from minicontainer.cli.command import BOOLEAN as BOOLEAN
 from minicontainer.cli.command import Parsed
 
@@ -54,7 +54,19 @@ def _detach_keys(text: str) -> bytes:
     return parse_keys(text)
 
 
+STRING = Parsed("string", str)
+NAME = Parsed("list", str)
+FILE = Parsed("list", str)
 INTEGER = Parsed("int", values.parse_integer)
+WEIGHT = Parsed("uint16", values.parse_integer)
+DEVICE_WEIGHT = Parsed("list", rates.parse_weight)
+DEVICE_RATE = Parsed("list", rates.parse_rate)
+DEVICE_COUNT = Parsed("list", rates.parse_count)
+ADDRESS = Parsed("ip", hosts.parse_address)
+EXTRA_HOST = Parsed("list", hosts.parse_extra_host)
+STREAM = Parsed("list", values.parse_stream)
+PULL = Parsed("string", values.parse_pull)
+ANNOTATION = Parsed("map", values.parse_annotation)
 SIZE = Parsed("bytes", units.parse_size)
 MEMORY = Parsed("bytes", units.parse_memory)
 SWAP = Parsed("bytes", units.parse_swap)

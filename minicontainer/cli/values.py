@@ -153,6 +153,30 @@ def parse_label(text: str) -> tuple[str, str]:
     return key, value
 
 
+def parse_annotation(text: str) -> tuple[str, str]:
+    """(key, value) of ``key=value`` or ``key``."""
+    key, _, value = text.partition("=")
+    if not key:
+        raise UsageError(f"invalid annotation '{text}': empty name")
+    return key, value
+
+
+def parse_stream(text: str) -> str:
+    """stdin, stdout or stderr."""
+    if text.lower() not in ("stdin", "stdout", "stderr"):
+        raise UsageError("valid streams are STDIN, STDOUT and STDERR")
+    return text.lower()
+
+
+def parse_pull(text: str) -> str:
+    """missing or never, which are one as long as images are not pulled.  Unsupported for always."""
+    if text not in ("always", "missing", "never", ""):
+        raise Refused(f'invalid pull option: \'{text}\': must be one of "always", "missing" or "never"')
+    if text == "always":
+        raise Unsupported("--pull always: images are not pulled yet; there is `minicontainer import`")
+    return text
+
+
 def parse_log_driver(text: str) -> str:
     """json-file or none.  Unsupported for another."""
     if text not in ("json-file", "none"):

@@ -53,6 +53,15 @@ def container(engine: Engine, found: Found) -> dict[str, Any]:
     }
 
 
+def sizes(engine: Engine, found: Found) -> dict[str, int]:
+    """What ``--size`` adds: bytes of what the container wrote, and of that with its image."""
+    from minicontainer.engine.sizes import Sizes
+
+    measure = Sizes(engine)
+    written = measure.written(found.container)
+    return {"SizeRw": written, "SizeRootFs": written + measure.image(found.container.image_id)}
+
+
 def state(found: Found) -> dict[str, Any]:
     """The part ``State``."""
     status = found.status
@@ -140,10 +149,34 @@ def _host_config(record: Container) -> dict[str, Any]:
         "CpusetMems": host.cpuset_mems,
         "PidsLimit": host.pids_limit or None,
         "BlkioWeight": host.blkio_weight,
-        "BlkioDeviceReadBps": [{"Path": path, "Rate": rate} for path, rate in host.device_read_bps],
-        "BlkioDeviceWriteBps": [{"Path": path, "Rate": rate} for path, rate in host.device_write_bps],
+        "BlkioWeightDevice": [{"Path": path, "Weight": weight} for path, weight in host.blkio_weight_device],
+        **{f"BlkioDevice{name}": _rates(rates) for name, rates in _throttles(host).items()},
+        "CpuRealtimePeriod": host.cpu_rt_period,
+        "CpuRealtimeRuntime": host.cpu_rt_runtime,
+        "KernelMemory": host.kernel_memory,
+        "MemorySwappiness": host.memory_swappiness if host.memory_swappiness >= 0 else None,
+        "OomKillDisable": host.oom_kill_disable,
+        "Annotations": host.annotations or None,
+        "ContainerIDFile": host.container_id_file,
+        "Dns": host.dns,
+        "DnsOptions": host.dns_options,
+        "DnsSearch": host.dns_search,
+        "ExtraHosts": host.extra_hosts or None,
         "Ulimits": [{"Name": u.name, "Soft": u.soft, "Hard": u.hard} for u in host.ulimits],
     }
+
+
+def _throttles(host: HostConfig) -> dict[str, list[tuple[str, int]]]:
+    return {
+        "ReadBps": host.device_read_bps,
+        "WriteBps": host.device_write_bps,
+        "ReadIOps": host.device_read_iops,
+        "WriteIOps": host.device_write_iops,
+    }
+
+
+def _rates(rates: list[tuple[str, int]]) -> list[dict[str, Any]]:
+    return [{"Path": path, "Rate": rate} for path, rate in rates]
 
 
 def _mappings(host: HostConfig) -> dict[str, list[str]] | None:
@@ -174,9 +207,9 @@ def _config(record: Container) -> dict[str, Any]:
         "Hostname": config.hostname,
         "Domainname": config.domainname,
         "User": config.user,
-        "AttachStdin": config.open_stdin and config.attach,
-        "AttachStdout": config.attach,
-        "AttachStderr": config.attach,
+        "AttachStdin": config.attach and (config.open_stdin or "stdin" in config.streams),
+        "AttachStdout": config.attach and "stdout" in (config.streams or ["stdout"]),
+        "AttachStderr": config.attach and "stderr" in (config.streams or ["stderr"]),
         "Tty": config.tty,
         "OpenStdin": config.open_stdin,
         "Env": config.env,

@@ -54,6 +54,8 @@ def check(container: Container) -> None:
     host = container.host
     if host.uts_mode and container.config.hostname:
         raise UsageError("conflicting options: hostname and the UTS mode")
+    if host.network_mode != "bridge" and any(entry.endswith(":host-gateway") for entry in host.extra_hosts):
+        raise UsageError("host-gateway is an address of the bridge: it needs --network bridge")
     shared = {"ipc": host.ipc_mode, "network": host.network_mode}
     for name in host.sysctls:
         kind = sysctl_kind(name)

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.engine.records import HostConfig
 
+RT_PERIOD = 1_000_000  # microseconds, the kernel's (sched-rt-group.rst)
+
 
 def check(host: HostConfig) -> None:
     """Raise UsageError for what is wrong with a container's limits on any host; 0 is no limit."""
@@ -18,6 +20,10 @@ def check(host: HostConfig) -> None:
     check_memory(host.memory, host.memory_swap, host.memory_reservation)
     if host.blkio_weight and not 10 <= host.blkio_weight <= 1000:
         raise UsageError("Range of blkio weight is from 10 to 1000")
+    if not -1 <= host.memory_swappiness <= 100:
+        raise UsageError(f"invalid value: {host.memory_swappiness}. Valid memory swappiness range is 0-100")
+    if host.cpu_rt_runtime > (host.cpu_rt_period or RT_PERIOD):
+        raise UsageError("cpu real-time runtime cannot be higher than cpu real-time period")
 
 
 def check_cpu(period: int, quota: int, nano: int) -> None:

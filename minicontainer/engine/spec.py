@@ -13,7 +13,7 @@ import stat
 from minicontainer.engine import devices, isolation, seccomp, security, userns
 from minicontainer.engine.records import Bind, Config, Container, HostConfig
 from minicontainer.errors import InvalidConfig, Unsupported
-from minicontainer.libcontainer.init import INIT_ANNOTATION
+from minicontainer.libcontainer.options import INIT_ANNOTATION
 from minicontainer.libcontainer.user import lookup
 from minicontainer.linux import capabilities
 from minicontainer.oci import runtime as oci
@@ -50,7 +50,7 @@ def build(
         domainname=config.domainname or None,
         mounts=_mounts(host, folder, files),
         linux=_linux(container, joins or {}),
-        annotations={INIT_ANNOTATION: "true"} if host.init else {},
+        annotations={**host.annotations, **({INIT_ANNOTATION: "true"} if host.init else {})},
     )
 
 
@@ -268,22 +268,29 @@ def resources(host: HostConfig) -> oci.Resources:
         limit=host.memory or None,
         reservation=host.memory_reservation or None,
         swap=host.memory_swap or None,
+        swappiness=host.memory_swappiness if host.memory_swappiness >= 0 else None,
+        disable_oom_killer=host.oom_kill_disable or None,
     )
     cpu = oci.CPU(
         shares=host.cpu_shares or None,
         quota=host.nano_cpus * CPU_PERIOD // 10**9 if host.nano_cpus else host.cpu_quota or None,
         period=CPU_PERIOD if host.nano_cpus else host.cpu_period or None,
+        realtime_period=host.cpu_rt_period or None,
+        realtime_runtime=host.cpu_rt_runtime or None,
         cpus=host.cpuset_cpus or None,
         mems=host.cpuset_mems or None,
     )
     block = oci.BlockIO(
         weight=host.blkio_weight or None,
+        weight_device=[_weight(*entry) for entry in host.blkio_weight_device],
         throttle_read_bps_device=[_throttle(*entry) for entry in host.device_read_bps],
         throttle_write_bps_device=[_throttle(*entry) for entry in host.device_write_bps],
+        throttle_read_iops_device=[_throttle(*entry) for entry in host.device_read_iops],
+        throttle_write_iops_device=[_throttle(*entry) for entry in host.device_write_iops],
     )
     return oci.Resources(
         devices=devices.rules(host),
-        memory=memory if host.memory or host.memory_reservation or host.memory_swap else None,
+        memory=memory if memory != oci.Memory() else None,
         cpu=cpu if cpu != oci.CPU() else None,
         pids=oci.Pids(host.pids_limit) if host.pids_limit else None,
         block_io=block if block != oci.BlockIO() else None,
@@ -308,10 +315,19 @@ def check_limits(host: HostConfig, manager: Manager) -> None:
 
 
 def _throttle(path: str, rate: int) -> oci.ThrottleDevice:
+    return oci.ThrottleDevice(*_block_device(path), rate)
+
+
+def _weight(path: str, weight: int) -> oci.WeightDevice:
+    return oci.WeightDevice(*_block_device(path), weight)
+
+
+def _block_device(path: str) -> tuple[int, int]:
+    """(major, minor).  Raises InvalidConfig."""
     try:
         status = os.stat(path)
     except OSError as error:
         raise InvalidConfig(f"device {path}: {error.strerror}") from None
     if not stat.S_ISBLK(status.st_mode):
         raise InvalidConfig(f"{path} is not a block device")
-    return oci.ThrottleDevice(os.major(status.st_rdev), os.minor(status.st_rdev), rate)
+    return os.major(status.st_rdev), os.minor(status.st_rdev)

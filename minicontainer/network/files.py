@@ -10,11 +10,14 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from minicontainer.network.record import Endpoint
 
 # What Docker and Podman fall back to when no nameserver of the host can be reached from a container.
 PUBLIC_NAMESERVERS = ("8.8.8.8", "8.8.4.4")
 
+HOST_GATEWAY = "host-gateway"
 RESOLV_CONF = "/etc/resolv.conf"
 # systemd-resolved's file for those who cannot use its stub at 127.0.0.53 (systemd-resolved(8)).
 UPLINK_RESOLV_CONF = "/run/systemd/resolve/resolv.conf"
@@ -32,6 +35,14 @@ ff02::2\tip6-allrouters
 def hostname(name: str) -> str:
     """/etc/hostname: the name and a newline."""
     return f"{name}\n"
+
+
+def extra(hosts: Iterable[str], endpoint: Endpoint | None) -> str:
+    """Lines for the ``NAME:ADDRESS`` of --add-host; host-gateway is the endpoint's gateway."""
+    pairs = [entry.partition(":")[::2] for entry in hosts]
+    gateway = endpoint.gateway if endpoint is not None else ""
+    lines = [(gateway if address == HOST_GATEWAY else address, name) for name, address in pairs]
+    return "".join(f"{address}\t{name}\n" for address, name in lines if address)
 
 
 def hosts(name: str, endpoint: Endpoint | None) -> str:
@@ -59,6 +70,27 @@ def resolv_conf(host_text: str) -> str:
     if not any(_nameserver(line) for line in kept):
         kept += [f"nameserver {address}" for address in PUBLIC_NAMESERVERS]
     return "".join(f"{line}\n" for line in kept)
+
+
+def replaced(text: str, servers: list[str], search: list[str], options: list[str]) -> str:
+    """resolv.conf with what was asked for in the place of the host's; an empty list keeps that.
+
+    A search of ``.`` is none at all.  The order is Docker's: search, nameserver, options.
+    """
+    if not servers and not search and not options:
+        return text
+    lines = [line.split() for line in text.splitlines()]
+    had = {
+        key: [line[1:] for line in lines if line[:1] == [key]] for key in ("nameserver", "search", "options")
+    }
+    found = {
+        "search": [search] if search else had["search"][-1:],
+        "nameserver": [[server] for server in servers] or had["nameserver"],
+        "options": [options] if options else had["options"],
+    }
+    if search == ["."]:
+        del found["search"]
+    return "".join(f"{key} {' '.join(words)}\n" for key, entries in found.items() for words in entries)
 
 
 def host_resolv_conf(path: str = RESOLV_CONF, uplink: str = UPLINK_RESOLV_CONF) -> str:

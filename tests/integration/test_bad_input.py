@@ -50,7 +50,7 @@ PLAIN = ("run", "--network", "none")
         (["--pids-limit", "x", "busybox"], "--pids-limit"),
         (["--oom-score-adj", "1001", "busybox"], "range for oom score adj"),
         (["--device-read-bps", "/dev/null:1m", "busybox"], "not a block device"),
-        (["--device-read-bps", "nonsense", "busybox"], "bad format for device path"),
+        (["--device-read-bps", "nonsense", "busybox"], "bad format: nonsense"),
         # capabilities, limits, signals, options
         (["--cap-add", "NOSUCH", "busybox"], "NOSUCH"),
         (["--cap-drop", "NOSUCH", "busybox"], "NOSUCH"),
