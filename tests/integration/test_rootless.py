@@ -6,6 +6,7 @@ project below a folder that he can reach; where they lie is often root's alone.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
@@ -16,6 +17,7 @@ import tempfile
 import pytest
 
 from tests.integration.host import Host, Ids
+from tests.integration.over import over
 from tests.integration.runner import PROGRAM, PROJECT, Runner, until
 from tests.needs import SBIN
 
@@ -101,12 +103,11 @@ def subordinate(user: User, tmp_path: Path) -> Iterator[None]:
     files = {"subuid": f"learner:{FIRST}:65536\n", "subgid": f"{UID}:{FIRST}:65536\n"}
     with open("/etc/passwd") as passwd:
         files["passwd"] = f"{passwd.read()}learner:x:{UID}:{UID}::/:/bin/sh\n"
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-        user.host.sh(f"touch /etc/{name}; mount --bind {tmp_path}/{name} /etc/{name}")
-    yield
-    for name in files:
-        user.host.sh(f"umount /etc/{name}")
+    with contextlib.ExitStack() as stack:
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+            stack.enter_context(over(user.host, f"/etc/{name}", f"{tmp_path}/{name}"))
+        yield
 
 
 @pytest.fixture(autouse=True)

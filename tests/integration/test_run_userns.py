@@ -11,6 +11,8 @@ import shutil
 
 import pytest
 
+from tests.integration.over import over
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,14 +32,8 @@ def subordinate(mc: Runner, tmp_path: Path) -> Iterator[str]:
     """Room for two containers of 65536 ids, and a little."""
     made = tmp_path / "subordinate"
     made.write_text(f"other:1:2\ncontainers:{FIRST}:100000\ncontainers:1000000:70000\n")
-    for name in ("subuid", "subgid"):
-        try:
-            mc.host.sh(f"touch /etc/{name}; mount --bind {made} /etc/{name}")
-        except AssertionError as error:
-            pytest.skip(f"no file can be mounted over /etc/{name} here: {error}")
-    yield str(made)
-    for name in ("subuid", "subgid"):
-        mc.host.sh(f"umount /etc/{name}")
+    with over(mc.host, "/etc/subuid", str(made)), over(mc.host, "/etc/subgid", str(made)):
+        yield str(made)
 
 
 def background(mc: Runner, name: str, *options: str) -> int:
