@@ -362,3 +362,23 @@ def test_a_damaged_record_is_told_and_written_anew(mc: Runner) -> None:
     mc.ok("exec", container, "rm", "/ok")
     mc.host.kill(prober(mc, container))
     await_status(mc, container, "healthy")
+
+
+STEPS = (
+    "prober:set_pdeathsig", "prober:fork", "prober:wait", "prober:wait#2", "helper:setns",
+    "helper:clone_sibling", "exec:setresuid", "exec:execve",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("action", ["EPERM", "kill"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_probe_that_fails_or_dies_anywhere_harms_nobody(mc: Runner, step: str, action: str) -> None:
+    options = (*NONE, *OFTEN, "-u", "nobody", "--health-cmd", "true", "--health-retries", "1")
+    fault = {"MINICONTAINER_FAULT": f"{step}:{action}"}
+    container = mc.ok("run", "-d", *options, "busybox", "sleep", "1000", env=fault)
+    found = await_status(mc, container, "unhealthy")
+    assert found["Log"][0]["ExitCode"] in (-1, 126, 137)
+    assert mc.state(container) == "running 0"
+    # Were one left of each probe, there would never again be the program alone.
+    until(lambda: len(mc.ok("top", container).splitlines()) == 2, "nothing of a probe is left", timeout=20)
+    assert mc.ok("exec", container, "echo", "fine") == "fine"
