@@ -115,6 +115,26 @@ def _id_mapped_mounts() -> str:
     return f"no id-mapped mounts in {tempfile.gettempdir()}: {refused}" if refused else ""
 
 
+def _real_time() -> str:
+    """In a group of its own, as a container is: with CONFIG_RT_GROUP_SCHED that needs a share of its own."""
+    from minicontainer import cgroups
+
+    if reason := lacks("control groups"):
+        return reason
+    group = cgroups.manager(f"/minicontainer/probe{os.getpid()}")
+
+    def attempt() -> None:
+        group.add(0)
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(5))
+
+    group.create()
+    try:
+        refused = in_child(attempt)
+    finally:
+        group.delete()
+    return f"no real-time scheduling in a control group: {refused}" if refused else ""
+
+
 def _nat() -> str:
     if reason := lacks("command:nft"):
         return reason
@@ -185,6 +205,7 @@ PROBES: dict[str, Callable[[], str]] = {
     "overlay": _overlay,
     "id-mapped mounts": _id_mapped_mounts,
     "nat": _nat,
+    "real-time scheduling": _real_time,
     "control groups": _control_groups,
     "cgroup v1": _cgroup_v1,
 }
