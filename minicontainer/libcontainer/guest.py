@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 
-from minicontainer import errors
+from minicontainer.errors import MinicontainerError
 from minicontainer.libcontainer import sync
 from minicontainer.linux import door, namespaces, pidfd, process
 from minicontainer.linux.door import because
@@ -40,16 +40,13 @@ def clone(init: Init, ours: sync.Channel, flags: int, group: int | None) -> tupl
         _help(init, ours, tell, flags, group)
     tell.close()
     try:
-        received = told.receive()
+        received = told.message("forked")
     finally:
         told.close()
         process.wait(helper)
     if received is None:
-        raise errors.MinicontainerError("the helper that was to make init was killed")
-    message, _ = received
-    if message["type"] == "error":
-        raise errors.from_wire(message["error"])
-    pid = int(message["pid"])
+        raise MinicontainerError("the helper that was to make init was killed")
+    pid = int(received[0]["pid"])
     return pid, pidfd.pidfd_open(pid)
 
 

@@ -31,8 +31,6 @@ from minicontainer.util import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from minicontainer.cgroups.manager import Manager
     from minicontainer.oci.runtime import Mount
 
@@ -90,16 +88,13 @@ class Restoration(Creation):
             _make_places(Places(self.spec, self.bundle, self.linux, []), theirs)
         theirs.close()
         try:
-            received = ours.receive()
+            received = ours.message("places")
         finally:
             ours.close()
             process.wait(child)
-        message: dict[str, Any] = received[0] if received else {}
-        if message.get("type") == "error":
-            from minicontainer.errors import from_wire
-
-            raise from_wire(message["error"])
-        found: list[str] = message.get("places", [])
+        if received is None:
+            raise MinicontainerError("the process that was to make the places of mounts was killed")
+        found: list[str] = received[0]["places"]
         return found
 
     def _mounts(self, places: list[str], manager: Manager) -> list[tuple[str, str]]:

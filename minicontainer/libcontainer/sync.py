@@ -80,15 +80,23 @@ class Channel:
 
         Of "confined": the descriptor's number in the sender, who could not send it.
         """
-        received = self.receive()
+        received = self.message(*kinds)
         if received is None:
             return None
         message, fds = received
+        return message["type"], [message["fd"]] if "fd" in message else fds
+
+    def message(self, *kinds: str) -> tuple[dict[str, Any], list[int]] | None:
+        """As `expect`, with all that the message says."""
+        received = self.receive()
+        if received is None:
+            return None
+        message, _ = received
         if message["type"] == "error":
             raise errors.from_wire(message["error"])
         if message["type"] not in kinds:
             raise errors.MinicontainerError(f"init said {message['type']!r} instead of {' or '.join(kinds)}")
-        return message["type"], [message["fd"]] if "fd" in message else fds
+        return received
 
     def close(self) -> None:
         """Close this end; a second time does nothing."""

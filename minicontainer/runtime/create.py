@@ -48,7 +48,7 @@ def make(context: Context, *, detached: bool, on_console: Callable[[int], None] 
         socket = consoles.connect(console)
         on_console = lambda master: consoles.send(socket, master)  # noqa: E731
     elif detached:
-        on_console = _nobody
+        on_console = nobody
     asked = Options(
         on_console=on_console,
         console_expected=bool(console),
@@ -60,13 +60,18 @@ def make(context: Context, *, detached: bool, on_console: Callable[[int], None] 
         rootless={"true": True, "false": False}.get(context.options["rootless"]),
     )
     container = Container.create(context.container_id(), flags["bundle"] or os.getcwd(), context.root, asked)
-    if flags["pid_file"]:
+    write_pid(flags["pid_file"], container)
+    return container
+
+
+def write_pid(path: str, container: Container) -> None:
+    """--pid-file; a container whose number could not be told is deleted."""
+    if path:
         try:
-            files.write_atomic(flags["pid_file"], str(container.record.pid).encode(), mode=0o644, sync=False)
+            files.write_atomic(path, str(container.record.pid).encode(), mode=0o644, sync=False)
         except BaseException:
             container.delete(force=True)
             raise
-    return container
 
 
 def refuse_systemd(context: Context) -> None:
@@ -99,6 +104,7 @@ def listening() -> int:
     return int(count)
 
 
-def _nobody(master: int) -> None:
+def nobody(master: int) -> None:
+    """Takes the terminal of a detached container: there must be none."""
     os.close(master)
     raise UsageError("cannot allocate tty if the container is detached without --console-socket")

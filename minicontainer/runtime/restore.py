@@ -15,7 +15,6 @@ from minicontainer.runtime import create
 from minicontainer.runtime.checkpoint import SHARED_FLAGS, USAGE, asked
 from minicontainer.runtime.flags import Flag
 from minicontainer.runtime.run import attend, forwarded
-from minicontainer.util import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,12 +61,7 @@ def _restored(context: Context, masters: list[int] | None) -> Container:
     restoration = Restoration(context.container_id(), flags["bundle"] or os.getcwd(), context.root, options)
     restoration.asked.on_console = _console(flags["console_socket"], masters)
     container = Container(context.root, *restoration.run())
-    if flags["pid_file"]:
-        try:
-            files.write_atomic(flags["pid_file"], str(container.record.pid).encode(), mode=0o644, sync=False)
-        except BaseException:
-            container.delete(force=True)
-            raise
+    create.write_pid(flags["pid_file"], container)
     return container
 
 
@@ -78,4 +72,4 @@ def _console(path: str, masters: list[int] | None) -> Callable[[int], None]:
 
         connection = console.connect(path)
         return lambda master: console.send(connection, master)
-    return masters.append if masters is not None else create._nobody
+    return masters.append if masters is not None else create.nobody
