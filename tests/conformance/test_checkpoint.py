@@ -253,7 +253,8 @@ def test_limits_hold_again(case: Case) -> None:
         assert file.read() == "77\n"
 
 
-def test_a_terminal(case: Case) -> None:
+def checkpoint_shell(case: Case) -> None:
+    """A shell on a terminal, with the image of it; its terminal is gone."""
     case.bundle.program("/bin/sh")
     case.bundle.change({"process.terminal": True})
     master = case.runtime.create(case.bundle, case.name, terminal=True)
@@ -262,6 +263,10 @@ def test_a_terminal(case: Case) -> None:
     assert os.read(master, 4096)
     case.checkpoint("--shell-job")
     os.close(master)
+
+
+def test_a_terminal(case: Case) -> None:
+    checkpoint_shell(case)
     path = f"{case.bundle.path}/console.sock"
     master = received(path, lambda: case.restore("--shell-job", "--console-socket", path))
     try:
@@ -277,13 +282,7 @@ def test_a_terminal(case: Case) -> None:
 def test_a_terminal_in_the_foreground(case: Case) -> None:
     if case.runtime.name == "runc":
         pytest.skip("runc sends the terminal to a console socket only")
-    case.bundle.program("/bin/sh")
-    case.bundle.change({"process.terminal": True})
-    master = case.runtime.create(case.bundle, case.name, terminal=True)
-    case.runtime.order("start", case.name)
-    assert os.read(master, 4096)
-    case.checkpoint("--shell-job")
-    os.close(master)
+    checkpoint_shell(case)
     words = [*case.runtime.program, "--root", case.runtime.root, "restore", "--shell-job"]
     ended = subprocess.run(
         [*words, "--image-path", case.images, "--bundle", case.bundle.path, case.name],
@@ -294,14 +293,7 @@ def test_a_terminal_in_the_foreground(case: Case) -> None:
 
 
 def test_a_terminal_that_nobody_takes(case: Case) -> None:
-    case.bundle.program("/bin/sh")
-    case.bundle.change({"process.terminal": True})
-    master = case.runtime.create(case.bundle, case.name, terminal=True)
-    case.runtime.order("start", case.name)
-    # The shell has the terminal when it shows that it waits.
-    assert os.read(master, 4096)
-    case.checkpoint("--shell-job")
-    os.close(master)
+    checkpoint_shell(case)
     with pytest.raises(Refused):
         case.restore("--shell-job")
     with pytest.raises(Refused):

@@ -103,8 +103,8 @@ def test_into_a_network_namespace_that_exists(containers: Containers, bundle: Bu
     assert on_a_host(work) == ["192.0.2.7/24", "2001:db8::7/64"]
 
 
-def test_an_interface_that_is_missing(containers: Containers, bundle: Bundle) -> None:
-    bundle.change({"linux.netDevices": {"dum0": {}, "none0": {}}})
+def refused(containers: Containers, bundle: Bundle) -> tuple[str, str, str]:
+    """On a host with dum0: the error of create, its field, and the host's interfaces afterwards."""
 
     def work() -> tuple[str, str, str]:
         try:
@@ -113,7 +113,13 @@ def test_an_interface_that_is_missing(containers: Containers, bundle: Bundle) ->
             return str(error), error.context, ip("-brief", "link")  # type: ignore[attr-defined]
         return "", "", ""
 
-    error, context, left = on_a_host(work)
+    found: tuple[str, str, str] = on_a_host(work)
+    return found
+
+
+def test_an_interface_that_is_missing(containers: Containers, bundle: Bundle) -> None:
+    bundle.change({"linux.netDevices": {"dum0": {}, "none0": {}}})
+    error, context, left = refused(containers, bundle)
     assert "No such device: 'none0'" in error
     assert context == "linux.netDevices.none0"
     assert "dum0" in left, "nothing moved"
@@ -121,15 +127,7 @@ def test_an_interface_that_is_missing(containers: Containers, bundle: Bundle) ->
 
 def test_a_name_that_is_taken(containers: Containers, bundle: Bundle) -> None:
     bundle.change({"linux.netDevices": {"dum0": {"name": "lo"}}})
-
-    def work() -> tuple[str, str, str]:
-        try:
-            containers.create(bundle)
-        except OSError as error:
-            return str(error), error.context, ip("-brief", "link")  # type: ignore[attr-defined]
-        return "", "", ""
-
-    error, context, left = on_a_host(work)
+    error, context, left = refused(containers, bundle)
     assert "File exists: 'lo'" in error
     assert context == "linux.netDevices.dum0"
     assert "dum0" in left
