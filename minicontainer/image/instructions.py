@@ -23,6 +23,7 @@ _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 10**6, "s": 10**9, "m": 60 *
 def apply(config: ContainerConfig, changes: list[str]) -> ContainerConfig:
     """``config`` with the instructions applied, each a line or several.  UsageError names the line."""
     config = msgspec.json.decode(msgspec.json.encode(config), type=ContainerConfig)
+    before = config.healthcheck
     used = set()
     for line in (part.strip() for text in changes for part in text.splitlines()):
         if not line or line.startswith("#"):
@@ -35,6 +36,8 @@ def apply(config: ContainerConfig, changes: list[str]) -> ContainerConfig:
             raise UsageError(f"{verb} requires at least one argument")
         _INSTRUCTIONS[verb](config, rest[0])
         used.add(verb)
+    if "HEALTHCHECK" in used:
+        _complete(config.healthcheck, before)
     if "ENTRYPOINT" in used and "CMD" not in used:
         config.cmd = None  # the old arguments were another program's
     return config
@@ -214,6 +217,13 @@ def _healthcheck(config: ContainerConfig, text: str) -> None:
         word, *rest = rest[0].split(None, 1)
     check.test = _test(word.upper(), rest)
     config.healthcheck = check
+
+
+def _complete(check: Healthcheck | None, before: Healthcheck | None) -> None:
+    """What a commit's HEALTHCHECK does not say is the container's (moby: daemon/commit.go, merge)."""
+    if check is not None and before is not None:
+        for field in ("interval", "timeout", "start_period", "start_interval", "retries"):
+            setattr(check, field, getattr(check, field) or getattr(before, field))
 
 
 def _test(kind: str, rest: list[str]) -> list[str]:

@@ -184,7 +184,11 @@ def test_an_image_s_health_check(mc: Runner, busybox_tar: Any) -> None:
     mc.ok("commit", made, "kept")
     assert json.loads(mc.ok("inspect", "-f", shown, "kept")) == image | {"Timeout": 2 * 10**9}
     mc.ok("commit", "-c", "HEALTHCHECK NONE", made, "without")
-    assert json.loads(mc.ok("inspect", "-f", shown, "without")) == {"Test": ["NONE"]}
+    without = image | {"Timeout": 2 * 10**9, "Test": ["NONE"]}
+    assert json.loads(mc.ok("inspect", "-f", shown, "without")) == without
+    mc.ok("commit", "-c", "HEALTHCHECK --retries=7 CMD true", made, "another")
+    another = without | {"Test": ["CMD-SHELL", "true"], "Retries": 7}
+    assert json.loads(mc.ok("inspect", "-f", shown, "another")) == another
 
 
 def test_a_probe_is_what_the_program_is(mc: Runner) -> None:
@@ -288,7 +292,8 @@ def test_the_monitor_s_death_is_the_probe_s(mc: Runner) -> None:
 
 
 def test_a_prober_that_is_killed_counts_as_a_failure(mc: Runner) -> None:
-    container = start(mc, "exec sleep 1004", *OFTEN, "--health-retries", "1")
+    # Another user's, since a change of user clears what ties a process to its parent (prctl(2)).
+    container = start(mc, "exec sleep 1004", *OFTEN, "--health-retries", "1", "-u", "nobody")
     until(lambda: "sleep 1004" in sleepers(mc), "the probe hangs", timeout=20)
     between = prober(mc, container)
     (command,) = (pid for pid, (_, words) in processes(mc).items() if words == "sleep 1004")
