@@ -17,14 +17,16 @@ the same.
 
 from __future__ import annotations
 
-import array
+import _socket as socket
 import os
-import socket
+import struct
 
 from minicontainer.errors import field
 from minicontainer.libcontainer.sync import Channel
 from minicontainer.linux import pidfd
 from minicontainer.oci import document, jsontext
+from minicontainer.util import sockets
+from minicontainer.util.sockets import Socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,11 +61,11 @@ def send_to_agent(path: str, listener: int, pid: int, metadata: str, state: Stat
         **({"metadata": metadata} if metadata else {}),
         "state": document.to_builtins(state),
     }
-    with field("linux.seccomp.listenerPath"), socket.socket(socket.AF_UNIX) as agent:
+    with field("linux.seccomp.listenerPath"), Socket(socket.AF_UNIX, sockets.SOCK_STREAM) as agent:
         agent.settimeout(TIMEOUT_S)
         try:
             agent.connect(path)
         except OSError as error:
             raise OSError(error.errno, f"seccomp agent: {error.strerror or error}", path) from None
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener]))]
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", listener))]
         agent.sendmsg([jsontext.dumps(message).encode()], rights, socket.MSG_NOSIGNAL)

@@ -8,10 +8,15 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from types import FrameType
+    from typing import Any
+
+    Handler = Callable[[int, FrameType | None], Any] | int | None
 else:
     import _signal
 
+SIGCONT = int(_signal.SIGCONT)
 SIGCHLD = int(_signal.SIGCHLD)
 SIGHUP = int(_signal.SIGHUP)
 SIGINT = int(_signal.SIGINT)
@@ -58,6 +63,29 @@ def reset() -> None:
     for number in STANDARD:
         _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, [])
+
+
+def caught(number: int, handler: Handler) -> Handler:
+    """Call ``handler`` at this signal, unless it is ignored (nohup(1)); what was done before, for `restore`."""
+    before: Handler = _signal.getsignal(number)
+    if before != _signal.SIG_IGN:
+        _signal.signal(number, handler)
+    return before
+
+
+def restore(number: int, handler: Handler) -> None:
+    """Do at this signal what `caught` gave back."""
+    _signal.signal(number, handler)
+
+
+def die_of(number: int) -> None:
+    """Let the signal do again what it does by itself."""
+    _signal.signal(number, _signal.SIG_DFL)
+
+
+def wake(fd: int) -> int:
+    """Write a byte to ``fd`` at each signal that is caught (signal.set_wakeup_fd); the one before, or -1."""
+    return _signal.set_wakeup_fd(fd, warn_on_full_buffer=False)
 
 
 def ignore(numbers: Iterable[int]) -> None:
