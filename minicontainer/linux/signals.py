@@ -66,7 +66,7 @@ def reset() -> None:
 
 
 def caught(number: int, handler: Handler) -> Handler:
-    """Call ``handler`` at this signal, unless it is ignored (nohup(1)); what was done before, for `restore`."""
+    """Call ``handler`` at it, unless it is ignored (nohup(1)); what was done before, for `restore`."""
     before: Handler = _signal.getsignal(number)
     if before != _signal.SIG_IGN:
         _signal.signal(number, handler)
