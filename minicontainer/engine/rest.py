@@ -84,7 +84,7 @@ class Rest:
         if _file(self.launcher) != self.file:
             self.file = ()  # stay awake
         kept = session.keep()
-        if kept is None or not self.file or _probes_soon(session):
+        if kept is None or not self.file:
             return
         log = session.log.keep() if session.log else None
         watch = session.watch.facts if session.watch is not None else None
@@ -116,18 +116,9 @@ class Rest:
             self.file = ()  # stay awake
 
 
-def _due(session: Session) -> float | None:
-    return session.watch.due_ms if session.watch is not None else None
-
-
-def _probes_soon(session: Session) -> bool:
-    due = _due(session)
-    return due is not None and due < Rest.quiet_ms
-
-
 def _timeout(session: Session) -> int:
     """What poll(2) is given: milliseconds until a probe is due, -1 for none."""
-    due = _due(session)
+    due = session.watch.due_ms if session.watch is not None else None
     return -1 if due is None else min(int(due) + 1, LONGEST)
 
 

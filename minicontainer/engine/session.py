@@ -149,10 +149,17 @@ class Session:
         return min((ms for ms in (resting, due) if ms is not None), default=None)
 
     def _quiet_ms(self, rest: Rest) -> float:
-        """Milliseconds until it has been quiet for long enough to rest; a probe is given as long to end."""
+        """Milliseconds until it has been quiet for long enough to rest.
+
+        A probe is given as long to end, and one that is due sooner is worth staying awake for.
+        """
         since = self.active
-        if self.watch is not None and self.watch.pipe >= 0:
-            since = max(since, self.watch.began)
+        if self.watch is not None:
+            due = self.watch.due_ms
+            if due is None:
+                since = max(since, self.watch.began)
+            elif due < rest.quiet_ms:
+                return rest.quiet_ms
         return max(0.0, rest.quiet_ms - (time.monotonic() - since) * 1000)
 
     def keep(self) -> dict[str, Any] | None:
