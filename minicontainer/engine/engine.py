@@ -338,8 +338,8 @@ class Engine:
         """Pass a signal on to a program that may have ended just now."""
         try:
             Runtime.load(container_id, self.folders.runtime).kill(number)
-        except NotFound:
-            # Not made yet, or somebody removed /run's part of it: the group is known by its name.
+        except (NotFound, CorruptData):
+            # Not made yet, or somebody spoiled /run's part of it: the group is known by its name.
             if number == signals.SIGKILL:
                 cgroups.manager(f"/minicontainer/{container_id}").kill()
         except MinicontainerError:
@@ -357,9 +357,11 @@ class Engine:
 
     def wait(self, found: Found, timeout: float) -> bool:
         """Until the container has ended and is cleaned up; False after ``timeout`` seconds (< 0: never)."""
+        if not found.status.monitor:
+            return True
         try:
             fd = os.pidfd_open(found.status.monitor)
-        except (ProcessLookupError, ValueError):
+        except ProcessLookupError:
             return True
         try:
             if start_time(found.status.monitor) != found.status.monitor_start:
@@ -475,8 +477,8 @@ class Engine:
         """What a container holds besides its folder: processes, control group, runtime state, address."""
         try:
             Runtime.load(container.id, self.folders.runtime).delete(force=True)
-        except NotFound:
-            # Killed before libcontainer had written its state: the group is known by its name.
+        except (NotFound, CorruptData):
+            # Killed before libcontainer had written its state, or that was spoiled: so by the group's name.
             manager = cgroups.manager(f"/minicontainer/{container.id}")
             manager.kill()
             manager.delete()

@@ -129,7 +129,7 @@ def load(root: str, container_id: str) -> Record:
     except FileNotFoundError:
         raise NotFound(f"container {container_id!r} does not exist") from None
     try:
-        return document.load(Record, data, path)
+        return document.load(Record, data, f"{path} is damaged")
     except InvalidConfig as error:
         raise CorruptData(str(error)) from None
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import os
 
-from minicontainer.errors import Conflict, MinicontainerError, Unsupported
+from minicontainer.errors import Conflict, CorruptData, MinicontainerError, Unsupported
 from minicontainer.linux import control, namespaces, netdevice, process
 from minicontainer.linux.door import because
 from minicontainer.network import netlink, nftables, pool, record
@@ -83,11 +83,18 @@ class BridgeNetwork:
             return endpoint
 
     def release(self, container_id: str) -> None:
-        """Give back what the container has here; nothing happens if it has nothing."""
+        """Give back what the container has here; nothing happens if it has nothing.
+
+        Where the record is damaged, what the kernel has of it: the rest is for who mends the record.
+        """
         if not os.path.exists(self.path):
             return
         with self.lock() as lock, netlink.Socket() as route:
-            found = record.load(self.path)
+            try:
+                found = record.load(self.path)
+            except CorruptData:
+                _delete_link(route, _link_name(container_id))
+                return
             if found is not None:
                 _drop_dead(found, kept=container_id)
                 self._leave(route, found, [container_id], lock)
@@ -194,12 +201,16 @@ def _new_endpoint(found: Record, container_id: str, mac: str | None, wanted: str
     address = wanted if pool.is_free(addresses, wanted, taken) else pool.lowest_free(addresses, taken)
     return Endpoint(
         interface=INTERFACE,
-        host_interface=f"mc{container_id[:12]}",  # IFNAMSIZ leaves 15
+        host_interface=_link_name(container_id),
         address=address,
         prefix_length=addresses.length,
         gateway=addresses.gateway,
         mac=mac or pool.mac_of(address),
     )
+
+
+def _link_name(container_id: str) -> str:
+    return f"mc{container_id[:12]}"  # IFNAMSIZ leaves 15
 
 
 def _interfaces() -> set[str]:

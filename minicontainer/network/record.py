@@ -69,7 +69,7 @@ def load(path: str) -> Record | None:
     if not data.strip(b"\0"):
         return None
     try:
-        record = document.load(Record, data, path)
+        record = document.load(Record, data, f"{path} is damaged")
     except InvalidConfig as error:
         raise CorruptData(str(error)) from None
     return record if record.home == home() else None

@@ -16,10 +16,12 @@ import threading
 import time
 
 from tests.faults.host import HOWS
+from tests.faults.test_files import KINDS
+from tests.faults.test_files import OPERATIONS as ON_FILES
 from tests.faults.test_steps import OPERATIONS
 
 TABLE = ".cache/faults.txt"
-OTHERS = ["tests/faults/test_files.py", "tests/faults/test_restore.py", "tests/faults/test_disasters.py"]
+OTHERS = [f"tests/faults/test_{name}.py" for name in ("bench", "check", "restore", "disasters")]
 HEADERS = ("operation", "steps", "failures tried", *HOWS[:-1], "leaked", "not as it should")
 
 
@@ -31,7 +33,12 @@ def main(jobs: int) -> int:
         for operation in OPERATIONS
         for kind in ("fails", "kills")
     ]
-    waiting = [*reversed(OTHERS), *reversed(nodes)]
+    nodes += [
+        f"tests/faults/test_files.py::test_files_are_as_before[{operation}-{kind}]"
+        for operation in ON_FILES
+        for kind in KINDS
+    ]
+    waiting = [*reversed(nodes), *reversed(OTHERS)]
     failed: list[str] = []
     with tempfile.NamedTemporaryFile("r", prefix="faults-") as rows:
         lock = threading.Lock()

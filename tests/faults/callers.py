@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 300  # a command's, on a machine that has much else to do
 LONGEST = 1 << 16  # bytes of an answer
-LOOK_EVERY = 5  # commands
+LOOK_EVERY = 3  # containers
 REMOVED = "$gone"
 
 
@@ -66,8 +66,10 @@ class Caller:
         self._look()
 
     def _turn(self) -> None:
-        for name, number in self.names.items():
+        for position, (name, number) in enumerate(self.names.items()):
             self._remove(number, name)
+            if position % LOOK_EVERY == 0:
+                self._look()
             self._start(number, name)
 
     def _down(self) -> None:
@@ -97,8 +99,6 @@ class Caller:
     def do(self, *words: str) -> str:
         """The output of a command that must succeed without a word of complaint."""
         self.commands += 1
-        if self.commands % LOOK_EVERY == 0 and words[0] != "ps":
-            self._look()
         out, err, code = run(self.host, self.command, *words)
         if code or err:
             self.wrong.append(f"{' '.join(words)} ended with {code}: {err.strip()}")

@@ -46,6 +46,11 @@ FOLDERS = (ROOT, RUN, TEMPORARY)  # nowhere else can anything be written
 PATIENCE_S = 20
 SETTLING_S = 4
 COMMAND = "from minicontainer.cli.main import main; main()"
+# No process has a clock of its own (time_namespaces(7)): what Python's functions say is changed instead.
+CLOCK = (
+    "import time; real, real_ns = time.time, time.time_ns; time.time = lambda: real() + ahead; "
+    "time.time_ns = lambda: real_ns() + int(ahead * 1e9); ahead = "
+)
 NEW = (
     process.CLONE_NEWNS
     | process.CLONE_NEWNET
@@ -82,11 +87,15 @@ class Host:
             "TMPDIR": TEMPORARY,
         }
 
-    def run(self, *words: str, fault: str = "", under: list[str] | None = None) -> Result:
-        """A command; ``fault`` is MINICONTAINER_FAULT, ``under`` a program that runs it (strace)."""
+    def run(self, *words: str, fault: str = "", under: list[str] | None = None, ahead: float = 0.0) -> Result:
+        """A command; ``fault`` is MINICONTAINER_FAULT, ``under`` a program that runs it (strace).
+
+        ``ahead``: seconds by which the clock is ahead, to it and to the processes that it makes.
+        """
+        command = f"{CLOCK}{ahead}; {COMMAND}" if ahead else COMMAND
         with open(f"{SCRATCH}/out", "w+", errors="replace") as out, open(f"{SCRATCH}/err", "w+") as err:
             started = subprocess.Popen(
-                [*(under or []), sys.executable, "-c", COMMAND, *words],
+                [*(under or []), sys.executable, "-c", command, *words],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                 env={**self.environment, "MINICONTAINER_FAULT": fault},
             )  # fmt: skip
@@ -122,7 +131,7 @@ class Host:
 
     def facts(self) -> Facts:
         """All that a command could leave behind."""
-        _reap()
+        reap()
         living = looks.living()
         addresses = [*looks.addresses(), *looks.endpoints(f"{ROOT}/networks/bridge.json")]
         return {
@@ -356,7 +365,7 @@ def _remove(group: str) -> None:
                 time.sleep(0.02)
 
 
-def _reap() -> None:
+def reap() -> None:
     """Orphans become children of pid 1."""
     while True:
         try:

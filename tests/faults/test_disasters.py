@@ -1,7 +1,7 @@
 """What befalls a host besides killed processes: each is told in plain words, and recovered from.
 
-A full disk, a state folder that became read-only, records cut short or filled with noise, a clock that was
-set back, a process number that was given to another process, a reboot.  Another container runs all
+A full disk, a state folder that became read-only, records cut short or filled with noise, a clock that
+jumps, a process number that was given to another process, a reboot.  Another container runs all
 the while, and is to be untouched by all but the reboot.
 """
 
@@ -12,17 +12,17 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
 
 from minicontainer.linux import mount
-from tests.faults.host import ROOT, RUN, SCRATCH, on_a_host, settled
+from tests.faults.host import PATIENCE_S, ROOT, RUN, SCRATCH, on_a_host, reap, settled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
     from tests.faults.host import Facts, Host
 
@@ -31,6 +31,7 @@ pytestmark = pytest.mark.needs("network namespace", "pid namespace", "uts namesp
 QUIET = ["--network", "none", "busybox"]
 OTHER = ["run", "-d", "--name", "other", *QUIET, "sh", "-c", "echo said; exec sleep 2000"]
 BOX = ["run", "-d", "--name", "box", *QUIET, "sh", "-c", "echo said; exec sleep 1000"]
+LAST_PID = "/proc/sys/kernel/ns_last_pid"  # pid_namespaces(7)
 ROOM = 24 << 20  # bytes: an image of busybox twice, and some containers
 
 
@@ -72,22 +73,28 @@ def nothing_left(host: Host, clean: Facts) -> None:
 def box(host: Host) -> str:
     """A second container, that runs and has said something; its id."""
     container = host.good(*BOX)
-    until = time.monotonic() + 5
-    while host.good("logs", "box") != "said":
-        assert time.monotonic() < until
+    until_said(host)
     return container
+
+
+def until_said(host: Host, lines: int = 1) -> None:
+    """Until what ``box`` says at each start is in its log."""
+    until = time.monotonic() + PATIENCE_S
+    while host.good("logs", "box").splitlines() != ["said"] * lines:
+        assert time.monotonic() < until
+
+
+def gone(*pids: int) -> None:
+    """Until there are no such processes any more, nor what is left of them."""
+    until = time.monotonic() + PATIENCE_S
+    while any(os.path.exists(f"/proc/{pid}") for pid in pids):
+        reap()
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def record(container: str, name: str = "status") -> str:
     return f"{ROOT}/containers/{container}/{name}.json"
-
-
-def change(path: str, **fields: Any) -> None:
-    """Other values in a record."""
-    with open(path) as file:
-        document = json.load(file)
-    with open(path, "w") as file:
-        json.dump({**document, **fields}, file)
 
 
 def test_a_full_disk(busybox_tar: Path) -> None:
@@ -201,6 +208,60 @@ def damaged(host: Host, damage: str, image: str) -> None:
     nothing_left(host, clean)
 
 
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_runtime_state(damage: str, busybox_tar: Path) -> None:
+    damaged_state(damage, str(busybox_tar))
+
+
+@on_a_host
+def damaged_state(host: Host, damage: str, image: str) -> None:
+    """What RUN knows of a container that runs: it cannot be entered any more, but be seen, and be ended."""
+    clean = furnish(host, image)
+    container = box(host)
+    path = f"{RUN}/runtime/{container}/state.json"
+    spoil(path, damage)
+    told(host, path, damage)
+    assert "Up" in host.good("ps", "--format", "{{.Status}}", "-f", "name=box")
+    assert host.good("logs", "box") == "said"
+    one_line(host, "exec", "box", "true", said="damaged")
+    host.good("rm", "-f", "box")
+    agree(host)
+    nothing_left(host, clean)
+
+
+@pytest.mark.needs("nat")
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_network(damage: str, busybox_tar: Path) -> None:
+    damaged_network(damage, str(busybox_tar))
+
+
+@on_a_host
+def damaged_network(host: Host, damage: str, image: str) -> None:
+    """Who is on the bridge stays there, and can leave it; then the record is made anew."""
+    bridged = ["run", "-d", "busybox", "sleep", "1000"]
+    furnish(host, image)
+    host.good("run", "--rm", "busybox", "true")
+    clean = host.steady()
+    first = host.good(*bridged)
+    path = f"{ROOT}/networks/bridge.json"
+    spoil(path, damage)
+    if damage in (
+        "cut",
+        "noise",
+    ):  # what has no content is no record: a power failure leaves it, and no bridge
+        told(host, path, damage)
+        one_line(host, "run", "--rm", "busybox", "true", said=f"{path} is damaged")
+    assert "inet 172." in host.good("exec", first, "ip", "address", "show", "eth0")
+    host.good("rm", "-f", first)
+    agree(host)
+    second = host.good(*bridged)
+    assert "inet 172." in host.good("exec", second, "ip", "address", "show", "eth0")
+    host.good("rm", "-f", second)
+    # Whether packets were forwarded before the first container came, was in the record.
+    left = [line for line in settled(host, clean) if "ip_forward: " not in line]
+    assert not left, "\n".join(left)
+
+
 def spoil(path: str, damage: str) -> None:
     """Write something else into a file, or only half of what is there."""
     with open(path, "rb") as file:
@@ -239,19 +300,20 @@ def lying(host: Host, image: str) -> None:
     assert host.good("run", "--rm", *QUIET, "echo", "unpacked") == "unpacked"
 
 
-def test_a_clock_that_was_set_back(busybox_tar: Path) -> None:
+def test_a_clock_that_jumps(busybox_tar: Path) -> None:
     clock(str(busybox_tar))
+
+
+DAY = 86400.0
 
 
 @on_a_host
 def clock(host: Host, image: str) -> None:
-    """No clock of a test's own there is (time_namespaces(7)): the records are from tomorrow instead."""
     clean = furnish(host, image)
-    container = box(host)
-    host.good("stop", "-t", "0", "box")
-    tomorrow = time.time() + 86400
-    change(record(container, "container"), created=tomorrow)
-    change(record(container), started=tomorrow, finished=tomorrow)
+    # Set back: what was started while it was a day ahead is from tomorrow.
+    assert host.run(*BOX, ahead=DAY).code == 0
+    assert "Up Less than a second" in host.good("ps", "--format", "{{.Status}}", "-f", "name=box")
+    stopped_in_time(host)
     assert "Exited (137)" in host.good("ps", "-a", "--format", "{{.Status}}", "-f", "name=box")
     result = host.run("system", "check")
     assert result.code == 1
@@ -259,9 +321,26 @@ def clock(host: Host, image: str) -> None:
     agree(host)
     assert "hours ahead" not in host.run("system", "check").out
     host.good("start", "box")
+    # Set forward: nothing that is waited for is over at once, or never.
+    until_said(host, lines=2)
+    stopped_in_time(host, ahead=365 * DAY)
+    assert "Exited (137) 12 months ago" in host.run("ps", "-a", "--filter", "name=box", ahead=365 * DAY).out
+    assert host.run("start", "box", ahead=365 * DAY).code == 0
+    until_said(host, lines=3)
     nothing_left(host, clean)
 
 
+def stopped_in_time(host: Host, ahead: float = 0.0) -> None:
+    """``stop -t 1`` of a program that does not obey takes a second, whatever the clock says."""
+    began = time.monotonic()
+    assert host.run("stop", "-t", "1", "box", ahead=ahead).code == 0
+    assert time.monotonic() - began >= 1
+    assert host.good("inspect", "-f", "{{.State.Running}}", "box") == "false"
+
+
+@pytest.mark.skipif(
+    not os.path.exists(LAST_PID), reason=f"no {LAST_PID}: this kernel cannot be told which number comes next"
+)
 def test_a_number_that_another_process_has(busybox_tar: Path) -> None:
     taken_number(str(busybox_tar))
 
@@ -270,19 +349,41 @@ def test_a_number_that_another_process_has(busybox_tar: Path) -> None:
 def taken_number(host: Host, image: str) -> None:
     clean = furnish(host, image)
     container = box(host)
-    with open(record(host.good("inspect", "-f", "{{.Id}}", "other"))) as file:
-        others = json.load(file)
     with open(record(container)) as file:
-        monitor = json.load(file)["monitor"]
-    os.kill(monitor, signal.SIGKILL)
-    # The kernel could have given the number to anybody: to the other container's monitor, say.
-    change(record(container), monitor=others["monitor"], pid=others["pid"])
+        known = json.load(file)
+    os.kill(known["monitor"], signal.SIGKILL)
+    numbers = (known["monitor"], known["pid"])
+    gone(*numbers)
+    strangers = [stranger(number) for number in numbers]
     result = host.run("system", "check")
     assert result.code == 1
-    assert f"process {others['monitor']} is another one now" in result.out
+    assert f"process {known['monitor']} is another one now (sleep)" in result.out
     assert "Exited (137)" in host.good("ps", "-a", "--format", "{{.Status}}", "-f", "name=box")
+    one_line(host, "kill", "box", said="is not running")
+    one_line(host, "exec", "box", "true", said="is not running")
+    host.good("stop", "-t", "0", "box")
     agree(host)
+    host.good("start", "box")
+    host.good("rm", "-f", "box")
+    assert [one.poll() for one in strangers] == [None, None], "who has the number now was killed"
+    for one in strangers:
+        one.kill()
+        one.wait()
     nothing_left(host, clean)
+
+
+def stranger(number: int) -> subprocess.Popen[bytes]:
+    """A process that has this number: the kernel counts on from the last one it gave."""
+    until = time.monotonic() + 20
+    while True:
+        with open(LAST_PID, "w") as file:
+            file.write(str(number - 1))
+        made = subprocess.Popen(["sleep", "4000"])
+        if made.pid == number:
+            return made
+        made.kill()  # somebody else was faster
+        made.wait()
+        assert time.monotonic() < until
 
 
 def groups_gone(host: Host) -> bool:

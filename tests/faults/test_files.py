@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.needs("network namespace", "pid namespace", "cgroup namespace", "command:strace")
 
 CASES = 3
+KINDS = ("error=ENOSPC", "signal=SIGKILL")
 QUIET = ["run", "--rm", "--network", "none", "busybox", "true"]
 MADE = ["run", "-d", "--name", "made", "--network", "none", "busybox", "sleep", "1000"]
 
@@ -38,6 +39,7 @@ MADE = ["run", "-d", "--name", "made", "--network", "none", "busybox", "sleep", 
 OPERATIONS: dict[str, tuple[list[list[str]], list[str], list[list[str]]]] = {
     "import": ([], ["import", f"{SCRATCH}/image.tar", "second"], [["rmi", "second"]]),
     "run": ([], QUIET, []),
+    "run, monitor and init": ([], QUIET, []),
     "commit": (
         [MADE, ["exec", "made", "sh", "-c", "mkdir /new; echo 1 > /new/file; rm /bin/ls"]],
         ["commit", "made", "second"],
@@ -46,6 +48,8 @@ OPERATIONS: dict[str, tuple[list[list[str]], list[str], list[list[str]]]] = {
     "rm": ([], ["rm", "-f", "made"], []),
     "rmi": ([], ["rmi", "second"], []),
 }
+# Where the processes that the command makes are struck, too: each by the calls that it makes itself.
+FOLLOWED = ("run, monitor and init",)
 # What is done again before each case of an operation that takes things away.
 AGAIN = {"rm": [MADE], "rmi": [["import", f"{SCRATCH}/image.tar", "second"]]}
 
@@ -55,11 +59,11 @@ CHANGING = (
 )
 # Nobody but the terminal's reader hears of these.
 _NOT_FILES = re.compile(r"write\((1|2),")
-_CALL = re.compile(r"(\w+)\(")
+_CALL = re.compile(r"(\d+ +)?((\w+)\(.*)")  # process, if several are followed; call; its name
 
 
 @pytest.mark.timeout(3600 if ALL else 120)
-@pytest.mark.parametrize("kind", ["error=ENOSPC", "signal=SIGKILL"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_files_are_as_before(operation: str, kind: str, busybox_tar: Path) -> None:
     every_call(operation, kind, str(busybox_tar))
@@ -80,7 +84,8 @@ def every_call(host: Host, operation: str, kind: str, image: str) -> None:
     start, images, kept = host.steady(), host.images(), set(host.containers())
     for words in again:
         host.good(*words)
-    found = calls(host, command)
+    follow = ["-f"] if operation in FOLLOWED else []
+    found = calls(host, command, follow)
     trouble: list[str] = []
     counts = dict.fromkeys(HOWS, 0)
     for words in undo:
@@ -90,7 +95,7 @@ def every_call(host: Host, operation: str, kind: str, image: str) -> None:
         for words in again if not difference(start, host.facts()) else []:
             host.good(*words)
         about = f"{name} {number}"
-        result = host.run(*command, under=inject(name, number, kind))
+        result = host.run(*command, under=inject(name, number, kind, follow))
         how = "by itself" if not difference(start, host.facts()) else "by ps"
         if result.code is None or "Traceback" in result.err or "internal error" in result.err:
             trouble.append(f"{about}: ended with {result.code}: {result.err.strip()}")
@@ -117,26 +122,29 @@ def every_call(host: Host, operation: str, kind: str, image: str) -> None:
     assert not trouble, "\n".join([f"{operation}, {kind}", *trouble])
 
 
-def calls(host: Host, command: list[str]) -> list[tuple[str, int]]:
-    """(name, which of that name) of the calls of a good run."""
-    result = host.run(*command, under=["strace", "-qq", "-e", f"trace={CHANGING}", "-o", f"{SCRATCH}/calls"])
+def calls(host: Host, command: list[str], follow: list[str]) -> list[tuple[str, int]]:
+    """(name, which of that name in its process) of the calls of a good run."""
+    words = ["strace", *follow, "-qq", "-e", f"trace={CHANGING}", "-o", f"{SCRATCH}/calls"]
+    result = host.run(*command, under=words)
     assert result.code == 0, result.err
-    counts: Counter[str] = Counter()
-    found = []
+    counts: Counter[tuple[str | None, str]] = Counter()
+    found: dict[tuple[str, int], bool] = {}
     with open(f"{SCRATCH}/calls", errors="replace") as file:
         for line in file:
             call = _CALL.match(line)
             if call:
-                counts[call[1]] += 1
-                if not _NOT_FILES.match(line):
-                    found.append((call[1], counts[call[1]]))
-    return found
+                process, whole, name = call.groups()
+                counts[process, name] += 1
+                if not _NOT_FILES.match(whole):
+                    found[name, counts[process, name]] = True
+    return list(found)
 
 
-def inject(name: str, number: int, kind: str) -> list[str]:
+def inject(name: str, number: int, kind: str, follow: list[str]) -> list[str]:
     """strace, as what runs the command."""
     return [
         "strace",
+        *follow,
         "-qq",
         "-e",
         f"trace={name}",

@@ -38,7 +38,7 @@ def look(engine: Engine, lives: Lives) -> Iterator[Finding]:
         said = f"{describe(network.path)}: no container can join the bridge network until it is removed"
         mend = None if _users(lives) else lambda: _forget(network)
         yield Finding("network record", network.path, said, mend)
-        return
+        known = None
     if known is not None:
         yield from _endpoints(network, known, lives)
         yield from _bridge(known)
