@@ -207,6 +207,6 @@ class Screen:
 
 
 def drawn(text: str, columns: int, rows: int) -> str:
-    """``text`` as it fills a terminal of this size, over whatever was there."""
-    lines = [line[:columns] for line in text.splitlines()][: max(rows - 1, 1)]
+    """``text`` as it fills a terminal of this size (0: not known), over whatever was there."""
+    lines = [line[: columns or None] for line in text.splitlines()][: max(rows - 1, 1) if rows else None]
     return HOME + "".join(f"{line}{END_OF_LINE}\n" for line in lines) + END_OF_SCREEN
