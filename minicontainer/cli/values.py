@@ -71,13 +71,17 @@ def parse_signal(text: str) -> int:
     return number
 
 
+class Malformed(Refused):
+    """A policy that Docker's command line refuses, and not its daemon."""
+
+
 def parse_restart(text: str) -> tuple[str, int]:
     """(policy, most attempts) of ``on-failure:3``, ``always``; 0 is any number.  "" is ``no``."""
     name, colon, count = text.partition(":")
     if colon and not name:
-        raise Refused("invalid restart policy format: no policy provided before colon")
+        raise Malformed("invalid restart policy format: no policy provided before colon")
     if count and not (count.isascii() and count.removeprefix("-").isdigit()):
-        raise Refused("invalid restart policy format: maximum retry count must be an integer")
+        raise Malformed("invalid restart policy format: maximum retry count must be an integer")
     if name not in ("", "no", "always", "unless-stopped", "on-failure"):
         raise Refused(
             f"invalid restart policy: unknown policy '{name}'; "

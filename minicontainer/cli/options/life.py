@@ -40,7 +40,7 @@ OPTIONS = (
     one("--pull", type=types.PULL, default="missing", help="Pull the image first: missing, never (missing)"),
     flag("-q", "--quiet", help="Suppress the pull output"),
     one(
-        "--restart", type=types.RESTART, default=("no", 0),
+        "--restart", default="no",
         help="When to restart: no, always, unless-stopped, on-failure[:MAX] (no)",
     ),
     flag("--rm", help="Remove the container when it ends"),
@@ -62,9 +62,7 @@ def config(flags: dict[str, Any]) -> dict[str, Any]:
 
 def host(flags: dict[str, Any]) -> dict[str, Any]:
     """Fields of HostConfig.  Raises UsageError."""
-    policy, retries = flags["restart"]
-    if flags["rm"] and policy != "no":
-        raise UsageError("conflicting options: cannot specify both --restart and --rm")
+    policy, retries = _restart(flags)
     return {
         "annotations": dict(flags["annotation"]),
         "auto_remove": flags["rm"],
@@ -74,6 +72,19 @@ def host(flags: dict[str, Any]) -> dict[str, Any]:
         "restart_policy": policy,
         "restart_retries": retries,
     }
+
+
+def _restart(flags: dict[str, Any]) -> tuple[str, int]:
+    from minicontainer.cli.onclick import FlagError
+    from minicontainer.cli.values import Malformed, parse_restart
+
+    try:
+        policy, retries = parse_restart(flags["restart"])
+    except Malformed as error:
+        raise FlagError(str(error)) from None
+    if flags["rm"] and policy != "no":
+        raise FlagError("conflicting options: cannot specify both --restart and --rm")
+    return policy, retries
 
 
 def _labels(files: tuple[str, ...]) -> dict[str, str]:
