@@ -168,8 +168,8 @@ def end_session(leader: int) -> None:
 
     A process that made itself a session of its own, and whose parent has ended, is not found.
     """
-    while members := _members(leader):
-        for pid in members:
+    while left := members(leader):
+        for pid in left:
             because("the probe took too long: nothing of it stays")
             _kill(pid)
         time.sleep(AGAIN)
@@ -182,18 +182,18 @@ def _kill(pid: int) -> None:
         return  # it has just ended
 
 
-def _members(leader: int) -> list[int]:
+def members(leader: int) -> list[int]:
     """Those of the session that still run: one that is a zombie was killed already."""
-    found = _processes()
-    members = {pid for pid, (_, _, session) in found.items() if session == leader}
+    found = processes()
+    family = {pid for pid, (_, _, session) in found.items() if session == leader}
     size = 0
-    while size != len(members):
-        size = len(members)
-        members |= {pid for pid, (_, parent, _) in found.items() if parent in members}
-    return [pid for pid in members if found[pid][0] not in "ZX"]
+    while size != len(family):
+        size = len(family)
+        family |= {pid for pid, (_, parent, _) in found.items() if parent in family}
+    return [pid for pid in family if found[pid][0] not in "ZX"]
 
 
-def _processes() -> dict[int, tuple[str, int, int]]:
+def processes() -> dict[int, tuple[str, int, int]]:
     """The state, parent and session of every process (proc_pid_stat(5))."""
     found = {}
     for name in os.listdir("/proc"):
