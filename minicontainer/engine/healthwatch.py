@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 
 from minicontainer.engine import health, records
 from minicontainer.errors import CorruptData
 from minicontainer.linux import door, process, signals
 from minicontainer.linux.door import because
 from minicontainer.oci import document, jsontext
+from minicontainer.util.suppress import suppress
 
 PAUSED = b"{}"  # what a prober says that found the container paused: nothing counts
 

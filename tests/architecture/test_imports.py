@@ -43,6 +43,12 @@ ENTRIES = {
         "minicontainer.engine.monitor",
         "import minicontainer.engine.monitor",
     ),
+    # One that rested, and woke up to probe its container's health: it and the prober together.
+    "monitor-probe": (
+        "minicontainer.engine.probing",
+        "import minicontainer.engine.rest, minicontainer.engine.session, minicontainer.engine.logs, "
+        "minicontainer.engine.healthwatch, minicontainer.engine.probing, minicontainer.libcontainer.exec",
+    ),
     "verb-ps": (
         "minicontainer.cli.ps",
         VERB + "ps, minicontainer.engine.listing, minicontainer.engine.sizes",
