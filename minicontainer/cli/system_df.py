@@ -114,7 +114,8 @@ def _containers(used: DiskUsage, sizes: Sizes, *, whole: bool) -> list[dict[str,
     from minicontainer.cli.ps import row_of
     from minicontainer.cli.units import human_size
 
-    return [{**row_of(sizes, found, whole), "Size": human_size(size)} for found, size in used.containers]
+    rows = [row_of(sizes, found, whole) | {"Size": human_size(size)} for found, size in used.containers]
+    return [{name: value for name, value in row.items() if not callable(value)} for row in rows]
 
 
 def _details(used: DiskUsage, sizes: Sizes) -> str:

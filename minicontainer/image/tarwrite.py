@@ -132,7 +132,7 @@ def _write_one(
             return 0
     if kind != FILE:
         blob.write(header(entry))
-        return 0
+        return len(entry.linkname)
     fd = change.open()
     try:
         _write_file(entry, fd, os.fstat(fd), blob)

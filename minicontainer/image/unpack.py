@@ -72,7 +72,7 @@ _ARCHIVE = (
 
 
 def unpack(source: Source, layer: Layer) -> int:
-    """Unpack the archive into ``layer``; the bytes of its files.
+    """Unpack the archive into ``layer``; the bytes of its files, symbolic links among them.
 
     CorruptData names the member that does not fit; OSError (a full disk, a right that is missing)
     carries the member's name as its path.
@@ -90,7 +90,7 @@ def unpack(source: Source, layer: Layer) -> int:
                 raise OSError(error.errno, error.strerror, os.fsdecode(member.name)) from None
             except (OverflowError, ValueError) as error:
                 raise CorruptData(f"member {member.shown()}: {error}") from None
-            size += member.size
+            size += len(member.linkname) if member.kind == SYMLINK else member.size
         target.finish()
     finally:
         target.close()
