@@ -15,10 +15,8 @@ import tempfile
 import threading
 import time
 
+from tests.faults import test_files, test_steps
 from tests.faults.host import HOWS
-from tests.faults.test_files import KINDS
-from tests.faults.test_files import OPERATIONS as ON_FILES
-from tests.faults.test_steps import OPERATIONS
 
 TABLE = ".cache/faults.txt"
 OTHERS = [f"tests/faults/test_{name}.py" for name in ("bench", "check", "restore", "disasters")]
@@ -30,13 +28,13 @@ def main(jobs: int) -> int:
     began = time.monotonic()
     nodes = [
         f"tests/faults/test_steps.py::test_nothing_is_left[{operation}-{kind}]"
-        for operation in OPERATIONS
-        for kind in ("fails", "kills")
+        for operation in test_steps.OPERATIONS
+        for kind in test_steps.KINDS
     ]
     nodes += [
         f"tests/faults/test_files.py::test_files_are_as_before[{operation}-{kind}]"
-        for operation in ON_FILES
-        for kind in KINDS
+        for operation in test_files.OPERATIONS
+        for kind in test_files.KINDS
     ]
     waiting = [*reversed(nodes), *reversed(OTHERS)]
     failed: list[str] = []

@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     Facts = dict[str, list[str]]
 
 ALL = os.environ.get("MINICONTAINER_FAULTS") == "all"
-ROWS = os.environ.get("MINICONTAINER_FAULTS_ROWS", "")
+# Opened now: on the host it could not be written any more.
+ROWS = open(path, "a") if (path := os.environ.get("MINICONTAINER_FAULTS_ROWS")) else None  # noqa: SIM115
 HOWS = ("by itself", "by ps", "by repair", "LEAKED")  # what it took to recover; ps, or another command
+AND = " and "
 STATE = "/mnt"
 ROOT, RUN, SCRATCH = f"{STATE}/root", f"{STATE}/run", f"{STATE}/scratch"
 TEMPORARY = f"{STATE}/tmp"
@@ -225,9 +227,14 @@ def settled(host: Host, wanted: Facts, patience: float = SETTLING_S) -> list[str
 def told(row: dict[str, int | str]) -> None:
     """Print what became of an operation's cases, and add it to the rows of the table (__main__.py)."""
     print(f"\n{row}")
-    if ROWS:
-        with open(ROWS, "a") as file:
-            file.write(json.dumps(row) + "\n")
+    if ROWS is not None:
+        ROWS.write(json.dumps(row) + "\n")
+        ROWS.flush()
+
+
+def jobs(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """What one test is to try: a kind of fault, or in a sample all of them, on one host."""
+    return kinds if ALL else (AND.join(kinds),)
 
 
 def sample(found: list[T], salt: str, cases: int) -> list[T]:

@@ -32,11 +32,13 @@ from tests.faults import looks
 from tests.faults.errnos import of_step
 from tests.faults.host import (
     ALL,
+    AND,
     HOWS,
     PATIENCE_S,
     SCRATCH,
     SETTLING_S,
     difference,
+    jobs,
     on_a_host,
     sample,
     settled,
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.needs("network namespace", "pid namespace", "uts namespace", "cgroup namespace")
 
 CASES = 3
+KINDS = ("fails", "kills")
 BOX = "box"
 SPEAK = ["sh", "-c", "echo said; exec sleep 1000"]
 QUIET = ["--network", "none", "busybox"]
@@ -104,8 +107,8 @@ BRIDGED = ("run -d bridge", "run bridge")
 KILLED = (-9, 137)
 
 
-@pytest.mark.timeout(7200 if ALL else 180)
-@pytest.mark.parametrize("kind", ["fails", "kills"])
+@pytest.mark.timeout(7200 if ALL else 300)
+@pytest.mark.parametrize("kind", jobs(KINDS))
 @pytest.mark.parametrize(
     "operation",
     [pytest.param(one, marks=pytest.mark.needs("nat") if one in BRIDGED else ()) for one in OPERATIONS],
@@ -118,11 +121,10 @@ def test_nothing_is_left(operation: str, kind: str, busybox_tar: Path) -> None:
 def every_step(host: Host, name: str, kind: str, image: str) -> None:
     bench = Bench(host, OPERATIONS[name], image, bridged=name in BRIDGED)
     steps = bench.steps()
-    cases = [
-        (step, action) for step in steps for action in (of_step(step[2]) if kind == "fails" else ["kill"])
-    ]
-    if not ALL:
-        cases = sample(cases, name + kind, CASES)
+    cases: list[tuple[Step, str]] = []
+    for one in kind.split(AND):
+        every = [(step, action) for step in steps for action in actions(step[2], one)]
+        cases += every if ALL else sample(every, name + one, CASES)
     trouble: list[str] = []
     counts = dict.fromkeys(HOWS, 0)
     slowest = (0.0, "")
@@ -138,6 +140,11 @@ def every_step(host: Host, name: str, kind: str, image: str) -> None:
     row: dict[str, int | str] = {"operation": name, "kind": kind, "steps": len(steps)}
     told({**row, "tried": sum(counts.values()), **counts, "wrong": len(trouble), "slowest": str(slowest)})
     assert not trouble, "\n".join([f"{name}, {kind}", *trouble])
+
+
+def actions(name: str, kind: str) -> tuple[str, ...]:
+    """What is to become of a step: linux/faults.py's actions."""
+    return of_step(name) if kind == "fails" else ("kill",)
 
 
 class Bench:
