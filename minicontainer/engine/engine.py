@@ -84,7 +84,7 @@ class Found:
     def health(self) -> Health | None:
         """What its health check says; None without one, and before the first start."""
         if self._health is None and self.status.started and health.command(self.container.config.healthcheck):
-            self._health = records.load_health(self.folder)
+            self._health = records.known_health(self.folder)
         return self._health
 
     @property

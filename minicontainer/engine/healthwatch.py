@@ -55,7 +55,7 @@ class Watch:
         if asked is None or not health.command(asked):
             return None
         folder = folders.container(container.id)
-        now = health.begin(records.load_health(folder))
+        now = health.begin(records.known_health(folder))
         records.save(f"{folder}/{records.HEALTH}", now, sync=False)
         born = time.monotonic()
         first = born + health.delay(asked, now, 0) / health.SECOND
@@ -130,7 +130,7 @@ class Watch:
         """What the prober said counts; where it said nothing, ``fault``."""
         said, self.said = self.said, b""
         folder = self.folders.container(self.id)
-        before = after = records.load_health(folder)
+        before = after = records.known_health(folder)
         if said != PAUSED:
             result = self._result(said, fault)
             after = health.judge(self.asked, before, result, _nanoseconds(self.began - self.born))

@@ -270,9 +270,14 @@ def load_status(folder: str) -> Status:
 
 
 def load_health(folder: str) -> Health:
-    """health.json of ``folder``, or a new one.  A damaged one says so in its log: the next probe mends it."""
+    """health.json of ``folder``.  Raises FileNotFoundError, CorruptData."""
+    return _load(f"{folder}/{HEALTH}", Health)
+
+
+def known_health(folder: str) -> Health:
+    """The same, or a new one.  That of a damaged one says so in its log: the next probe mends it."""
     try:
-        return _load(f"{folder}/{HEALTH}", Health)
+        return load_health(folder)
     except FileNotFoundError:
         return Health()
     except CorruptData as error:

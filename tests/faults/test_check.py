@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
 from minicontainer.linux import mount
-from tests.faults.host import ROOT, RUN, difference, on_a_host
+from tests.faults.host import PATIENCE_S, ROOT, RUN, difference, on_a_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.faults.host import Host
@@ -89,6 +91,41 @@ def left_behind(host: Host, image: str) -> None:
     # A lock stays with its container.
     assert difference(before, host.facts()) == [f"+ files: {RUN}/locks/idle"]
     assert host.good("ps", "-q", "--no-trunc") == other
+
+
+def test_a_damaged_health_record(busybox_tar: Path) -> None:
+    damaged_health(str(busybox_tar))
+
+
+@on_a_host
+def damaged_health(host: Host, image: str) -> None:
+    """What a health check said may be forgotten: the next probe says it again."""
+    host.good("import", image, "busybox")
+    check = ("--health-cmd", "true", "--health-interval", "20ms")
+    box = host.good("run", "-d", "--name", "box", *check, *QUIET, "sleep", "1000")
+    healthy = ("ps", "-q", "--no-trunc", "--filter", "health=healthy")
+    _until(lambda: host.good(*healthy) == box, "a probe has said it")
+    host.good("stop", "-t", "0", "box")
+    path = f"{ROOT}/containers/{box}/health.json"
+    with open(path, "w") as file:
+        file.write('{"status": "hea')
+    assert [(one["kind"], one["where"]) for one in found(host)] == [("record", path)]
+    assert "is damaged" in host.good("inspect", "-f", "{{json .State.Health}}", "box")
+    repaired = host.run("system", "check", "--repair")
+    assert repaired.code == 0, repaired.out
+    assert "the health of box " in repaired.out
+    shown = host.good("inspect", "-f", "{{json .State.Health}}", "box")
+    assert shown == '{"Status":"unhealthy","FailingStreak":0,"Log":[]}'
+    host.good("start", "box")
+    _until(lambda: host.good(*healthy) == box, "it is found out anew")
+    host.good("rm", "-f", "box")
+
+
+def _until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
 
 
 def test_another_root(busybox_tar: Path) -> None:

@@ -15,6 +15,7 @@ from minicontainer.engine.check.finding import Finding
 from minicontainer.errors import CorruptData, MinicontainerError, NotFound
 from minicontainer.libcontainer import state as states
 from minicontainer.util import files
+from minicontainer.util.suppress import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def look(engine: Engine, lives: Lives) -> Iterator[Finding]:
     for found in lives.found.values():
         yield from _process(engine, found)
         yield from _dates(engine, found)
+        yield from _health(found)
     yield from _names(engine, lives)
     yield from _half_made(engine)
     yield from _leftovers(engine, lives)
@@ -90,6 +92,26 @@ def _damaged(engine: Engine, container_id: str, error: CorruptData) -> Finding:
         "record", path, f"{describe(path)}: what became of the container must be found out anew",
         lambda: _new_status(engine, container_id),
     )  # fmt: skip
+
+
+def _health(found: Found) -> Iterator[Finding]:
+    path = f"{found.folder}/{records.HEALTH}"
+    try:
+        records.load_health(found.folder)
+    except FileNotFoundError:
+        return
+    except CorruptData:
+        meaning = f"{describe(path)}: what the health check of {title(found)} said is lost"
+        yield Finding("record", path, meaning, lambda: _forget_health(found))
+
+
+def _forget_health(found: Found) -> str:
+    with suppress(FileNotFoundError):
+        try:
+            records.load_health(found.folder)
+        except CorruptData:
+            os.unlink(f"{found.folder}/{records.HEALTH}")
+    return f"the health of {title(found)} is found out anew, once it is probed"
 
 
 def describe(path: str) -> str:
