@@ -98,8 +98,8 @@ test-runtime-tools: ready-test ## the OCI validation programs, built in RUNTIME_
 	@$(SUDO) env RUNTIME_TOOLS='$(RUNTIME_TOOLS)' RUNTIME='$(or $(RUNTIME),$(BIN)/minicontainer-runtime)' \
 	$(BIN)/python -B tests/conformance/runtime_tools.py
 
-bench: rootfs ready-bench ## ratios to runc, crun, bubblewrap, podman and docker, where installed
-	$(SUDO) .cache/bench-venv/bin/python -B -m bench
+bench: rootfs ready-bench ## ratios to runc, crun, bubblewrap, podman and docker; BENCH=life: of one group or comparison
+	$(SUDO) .cache/bench-venv/bin/python -B -m bench $(if $(BENCH),--only $(BENCH))
 
 lint: ready-test ## ruff (rules and format) and the floors, by import-linter
 	$(BIN)/ruff check

@@ -1,9 +1,10 @@
 """What is compared with what, and the table.
 
-    python -m bench [--runs N] [--only none|bridge|library|runtime|ps|commit|memory|log ...]
+    python -m bench [--runs N] [--only COMPARISON|GROUP ...]
 
-A ratio is minicontainer's time by the other's; below 1, minicontainer is faster.  Each time is a
-median, and the commands of one block take turns.  Missing peers are named, and leave their rows out.
+A ratio is minicontainer's time by the other's; below 1, minicontainer is faster (of containers per second
+it is the other's by minicontainer's, so that this holds).  Each time is a median, and the commands of one
+block take turns.  Missing peers are named, and leave their rows out.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import statistics
 import subprocess
 import sys
 
-from bench import peers, running
+from bench import life, peers, running
 from bench.measure import Command, Failed, alternating, library, times
 from bench.peers import IMAGE
 
@@ -29,8 +30,19 @@ PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS = "minicontainer"
 RUNTIME = "minicontainer-runtime"
 CHANGE = 200  # MB that the commit comparison writes
-MANY = 100  # containers that the ps comparison lists
+FEW = 100  # running containers that the ps comparison lists
+MANY = 500  # created containers that the list comparison lists
 RUNNING = 50  # containers that the memory comparison starts
+LIVES = 100  # containers that the churn comparison runs
+CALLERS = 8  # at once
+
+# What is measured, in this order.
+GROUPS = {
+    "run": ["none", "bridge", "library", "runtime"],
+    "life": ["exec", "start", "stop", "rm", "list", "churn"],
+    "cost": ["ps", "memory", "log"],
+    "image": ["commit"],
+}
 
 NAMESPACES = ("pid", "network", "ipc", "uts", "mount", "cgroup")
 CAPABILITIES = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]
@@ -79,7 +91,7 @@ class Bench:
             if gone := self.engines.pop(name, None):
                 gone.stop()
 
-    def stop(self) -> None:
+    def end(self) -> None:
         """End what was started."""
         for engine in self.engines.values():
             engine.stop()
@@ -149,13 +161,50 @@ class Bench:
         ours = self.engines[OURS]
         none = statistics.median(times(ours.command("ps"), self.runs))
         try:
-            for _ in range(MANY):
+            for _ in range(FEW):
                 ours.command("run", "-d", "--network", "none", IMAGE, "sleep", "3600").must_run()
             many = statistics.median(times(ours.command("ps"), self.runs))
         finally:
             if ids := ours.command("ps", "-aq").must_run().split():
                 ours.command("rm", "-f", *ids).must_run()
-        table(f"ps with {MANY} containers", {OURS: many, "with none": none}, {"with none": 1.5})
+        table(f"ps with {FEW} containers", {OURS: many, "with none": none}, {"with none": 1.5})
+
+    def exec(self) -> None:
+        """One more process in a container that runs."""
+        with life.one(self._both(), IMAGE, *life.SLEEPS):
+            measured = alternating(life.executing(self._both()), self.runs)
+        table("exec CONTAINER true", measured, {"docker": 0.5})
+
+    def start(self) -> None:
+        """A container that has ended runs again."""
+        with life.one(self._both(), IMAGE, *life.SLEEPS):
+            for engine in self._both().values():
+                engine.command("start", life.NAME).must_run()
+            measured = alternating(life.starting(self._both()), self.runs)
+        table("start of a container that has ended", measured, {"docker": 1.0})
+
+    def stop(self) -> None:
+        """The end of a program that obeys, and has run for a while."""
+        with life.one(self._both(), IMAGE, *life.OBEYS):
+            measured = alternating(life.stopping(self._both()), min(self.runs, 10), warmup=0)
+        table("stop of a program that obeys", measured, {"docker": 1.0})
+
+    def rm(self) -> None:
+        """A container goes."""
+        table("rm", alternating(life.removing(self._both(), IMAGE), self.runs), {"docker": 1.0})
+
+    def list(self) -> None:
+        """Many containers in one list."""
+        with life.many(self._both(), IMAGE, MANY) as commands:
+            measured = alternating(commands, self.runs)
+        table(f"ps -a with {MANY} containers", measured, {"docker": 1.0})
+
+    def churn(self) -> None:
+        """Containers per second."""
+        for callers in (1, CALLERS):
+            rates = {name: life.lives(engine, IMAGE, LIVES, callers) for name, engine in self.engines.items()}
+            who = "one after another" if callers == 1 else f"by {callers} callers at once"
+            table(f"{LIVES} times run --rm --network none true, {who}", rates, {"docker": 1.0}, unit="/s")
 
     def commit(self) -> None:
         """commit of a change of many megabytes that no compression makes smaller."""
@@ -178,15 +227,20 @@ class Bench:
 
     def memory(self) -> None:
         """What stands between the engine and a container's program, with many of them."""
-        found = {name: running.memory(self.engines[name], IMAGE, RUNNING) for name in self._pair()}
-        table(f"memory of a monitor, of {RUNNING} (PSS)", found, {"docker": 1.0}, unit="kB")
+        sizes, times = {}, {}
+        for name, engine in self._both().items():
+            sizes[name], times[name] = running.memory(engine, IMAGE, RUNNING)
+        table(f"memory of a monitor, of {RUNNING} (PSS)", sizes, {"docker": 1.0}, unit="kB")
+        table(
+            f"processor time of an idle monitor in {running.IDLE_S:.0f} s", times, {"docker": 1.0}, unit="us"
+        )
 
     def log(self) -> None:
         """A gigabyte of lines, and then the last ten of them."""
         name = "bench-log"
         written = {}
         try:
-            for which in self._pair():
+            for which in self._both():
                 written[which] = running.write(self.engines[which], IMAGE, name)
             table("a program that writes 1 GB in lines of 80 characters", written, {"docker": 1.0})
             tails = {which: running.tail(self.engines[which], name) for which in written}
@@ -195,8 +249,8 @@ class Bench:
             for which in written:
                 self.engines[which].command("rm", "-f", name).run()
 
-    def _pair(self) -> list[str]:
-        return [name for name in (OURS, "docker") if name in self.engines]
+    def _both(self) -> dict[str, peers.Engine]:
+        return {name: self.engines[name] for name in (OURS, "docker") if name in self.engines}
 
     def _each(self, *words: str) -> dict[str, Command]:
         return {name: engine.command(*words) for name, engine in self.engines.items()}
@@ -245,14 +299,14 @@ def table(
     *,
     unit: str = "ms",
 ) -> None:
-    """Print one block: time (given in seconds) or size, ratio, target, and whether it was met."""
-    scale = 1000 if unit == "ms" else 1
+    """Print one block: time (given in seconds), size or rate, ratio, target, and whether it was met."""
+    scale = {"ms": 1e3, "us": 1e6}.get(unit, 1)
     say(f"\n{title}")
     ours = measured.get(our_name)
     for name, value in measured.items():
         line = f"  {name:22}{value * scale:9.1f} {unit}"
-        if ours is not None and name != our_name:
-            ratio = ours / value
+        if ours is not None and value and name != our_name:
+            ratio = value / ours if unit == "/s" else ours / value
             line += f"   ratio {ratio:6.2f}"
             if name in targets:
                 verdict = "met" if ratio <= targets[name] else "MISSED"
@@ -267,10 +321,10 @@ def say(line: str) -> None:
 
 def main() -> None:
     """Measure and print.  A target that is missed is printed, and is no failure."""
-    comparisons = ["none", "bridge", "library", "runtime", "ps", "commit", "memory", "log"]
+    comparisons = [name for names in GROUPS.values() for name in names]
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=20, help="runs of each command (default 20)")
-    parser.add_argument("--only", nargs="+", choices=comparisons, default=comparisons)
+    parser.add_argument("--only", nargs="+", choices=[*GROUPS, *comparisons], default=list(GROUPS))
     options = parser.parse_args()
     folder = os.path.join(PROJECT, ".cache", "bench", str(os.getpid()))
     os.makedirs(folder)
@@ -280,7 +334,7 @@ def main() -> None:
         bench.build()
         for name, engine in bench.engines.items():
             say(f"{name}: {engine.remarks or 'as it is'}")
-        for name in options.only:
+        for name in [name for word in options.only for name in GROUPS.get(word, [word])]:
             try:
                 getattr(bench, name)()
             except (Failed, KeyError) as error:
@@ -288,7 +342,7 @@ def main() -> None:
         for name, reason in bench.missing.items():
             say(f"\nleft out: {name}: {reason}")
     finally:
-        bench.stop()
+        bench.end()
         shutil.rmtree(folder, ignore_errors=True)
 
 

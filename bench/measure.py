@@ -39,7 +39,7 @@ class Command:
         self.environment = environment or {}
         self.prepare = list(prepare)
 
-    def run(self, *, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def run(self, *, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         """Run it once, unmeasured."""
         return subprocess.run(
             [*self.wrapper, *self.words],
@@ -90,12 +90,14 @@ def times(command: Command, runs: int, *, warmup: int = 1) -> list[float]:
     return found
 
 
-def alternating(commands: dict[str, Command], runs: int, *, rounds: int = 2) -> dict[str, float]:
+def alternating(
+    commands: dict[str, Command], runs: int, *, rounds: int = 2, warmup: int = 1
+) -> dict[str, float]:
     """The median of each, measured in turns, so that a machine that slows down slows all of them."""
     taken: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
-            taken[name] += times(command, max(2, runs // rounds))
+            taken[name] += times(command, max(2, runs // rounds), warmup=warmup)
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
