@@ -20,6 +20,7 @@ to go on it needs that lock.
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 
@@ -57,6 +58,7 @@ def following(monitor: Monitor) -> Monitor | None:
     assert listener is not None
     due = time.monotonic() + monitor.status.delay
     _rest(engine, monitor.container.id, listener, due)
+    gc.collect()  # else that is as rare as the start of a command wants it (cli/main.py)
     return _after(engine, monitor.container.id, listener, due)
 
 

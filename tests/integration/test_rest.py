@@ -14,6 +14,7 @@ import time
 import pytest
 
 from tests.integration.runner import Runner, Terminal, until
+from tests.integration.waiting import held, let_go, status
 from tests.launcher import installed
 
 TYPE_CHECKING = False
@@ -60,6 +61,19 @@ class Launched(Runner):
         """Its monitor, which rests."""
         until(lambda: self.rests(container), "the monitor rests", timeout=15)
         return self.monitor(container)
+
+    def resting_until_restarted(self, container: str) -> int:
+        """Its monitor, which waits as the launcher does, and is held there (waiting.py)."""
+
+        def launcher() -> int:
+            monitor = held(self, container)
+            if self.host.sh(f"cat /proc/{monitor}/cmdline").startswith("minicontainer-monitor"):
+                return monitor
+            let_go(self, monitor)
+            return 0
+
+        found: int = until(launcher, "it waits without Python", timeout=30)
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +221,34 @@ def test_a_program_that_never_falls_silent_loses_nothing(launched: Launched) -> 
     launched.ok("kill", container)
     logged = launched.ok("logs", container).split()
     assert logged == [str(n) for n in range(1, len(logged) + 1)]
+
+
+def test_it_waits_without_python_until_its_container_is_restarted(launched: Launched) -> None:
+    container = launched.ok("run", "-d", "--restart", "always", *NONE, "busybox", "false")
+    first = launched.resting_until_restarted(container)
+    open_files = launched.host.sh(f"ls -l /proc/{first}/fd | grep -o ' -> .*' | sed 's/[0-9]//g' | sort")
+    count = status(launched, container)["restarts"]
+    mounts = launched.host.sh(f"cat /proc/{first}/mountinfo")
+    assert f"{container}/rootfs" not in mounts
+    let_go(launched, first)
+    until(lambda: status(launched, container)["restarts"] > count, "it runs again", timeout=30)
+    monitor = launched.resting_until_restarted(container)
+    assert monitor == first
+    # The listening socket, the pipe with the state, and the standard streams.
+    assert open_files.count("\n") == 5
+    now = launched.host.sh(f"ls -l /proc/{monitor}/fd | grep -o ' -> .*' | sed 's/[0-9]//g' | sort")
+    assert now == open_files
+    assert launched.host.sh(f"cat /proc/{monitor}/mountinfo").count("\n") == mounts.count("\n")
+    launched.ok("stop", container)
+    assert launched.state(container) == "exited 1"
+
+
+def test_who_comes_while_it_waits_is_served_by_the_next_run(launched: Launched) -> None:
+    script = "[ -e /file ] || { touch /file; exit 3; }; exit 4"
+    container = launched.ok("run", "-d", "--restart", "on-failure:1", *NONE, "busybox", "sh", "-c", script)
+    monitor = held(launched, container)
+    client = launched.start("wait", container)
+    until(lambda: launched.host.sh("cat /proc/net/unix").count("attach.sock") == 2, "it waits in the queue")
+    let_go(launched, monitor)
+    out, _ = client.communicate(timeout=30)
+    assert (client.returncode, out) == (0, b"4\n")

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -326,6 +328,35 @@ def test_a_shared_ipc_namespace(mc: Runner) -> None:
     mounts = mc.host.sh(f"cat /proc/{mc.monitor(container)}/mountinfo")
     assert len([line for line in mounts.splitlines() if " /dev/shm " in line and " tmpfs shm " in line]) == 1
     assert mounts.count(f" {mc.root}/containers/{container}/rootfs ") == 1
+
+
+FAST = """
+from minicontainer.engine import restart_policy
+restart_policy.FIRST = restart_policy.LONGEST = 0.001
+from minicontainer.cli.main import main
+main()
+"""
+
+
+def test_many_runs_leave_nothing_in_the_monitor(mc: Runner) -> None:
+    """Without the launcher one process lives through all of them."""
+    words = ["run", "-d", "--name", "many", "--network", "none", "--restart", "always", "busybox", "true"]
+    started = mc.host.popen([sys.executable, "-c", FAST, *words], env=mc.environment, stdout=subprocess.PIPE)
+    container = started.communicate(timeout=30)[0].decode().strip()
+
+    def measured(runs: int) -> tuple[int, int]:
+        """(open files, private memory in kB) after so many."""
+        until(lambda: status(mc, container).get("restarts", 0) >= runs, f"{runs} runs", timeout=60)
+        monitor = held(mc, container)
+        memory = re.search(r"RssAnon:\s+(\d+) kB", mc.host.sh(f"cat /proc/{monitor}/status"))
+        assert memory is not None
+        files = mc.host.sh(f"ls /proc/{monitor}/fd").count("\n")
+        let_go(mc, monitor)
+        return files, int(memory[1])
+
+    before, after = measured(5), measured(35)
+    assert after[0] <= before[0] + 2  # held before or behind the wait itself
+    assert after[1] <= before[1] + 1024
 
 
 # -- what cannot be asked for
