@@ -15,6 +15,7 @@ import time
 import pytest
 
 from tests.integration.runner import until
+from tests.integration.waiting import held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -185,6 +186,12 @@ OTHERS: list[list[str]] = [
     ["kill", "-s", "NOSUCH", "nosuch"], ["version", "extra"], ["info", "extra"],
     ["create", "--health-timeout=1us", IMAGE], ["create", "--health-timeout=-1s", IMAGE],
     ["create", "--no-healthcheck", "--health-retries=1", IMAGE],
+    ["create", "--rm", "--restart=always", IMAGE], ["run", "--rm", "--restart=on-failure", IMAGE],
+    ["create", "--restart=nosuch", IMAGE], ["run", "--restart=nosuch", IMAGE],
+    ["create", "--restart=on-failure:x", IMAGE], ["create", "--restart=:3", IMAGE],
+    ["create", "--restart=on-failure:-1", IMAGE], ["create", "--restart=always:3", IMAGE],
+    ["create", "--restart=no:1", IMAGE], ["update", "--restart=nosuch", "nosuch"],
+    ["update", "--restart=on-failure:x", "nosuch"],
     ["import", "--change", "HEALTHCHECK TRY x", "-", "x"],
     ["import", "--change", "HEALTHCHECK --interval=1us CMD x", "-", "x"],
 ]  # fmt: skip
@@ -250,6 +257,49 @@ def _shape(health: dict[str, Any]) -> dict[str, Any]:
         "failing": health["FailingStreak"] > 0,
         "first": (first["ExitCode"], first["Output"]),
     }
+
+
+WAITING: list[list[str]] = [
+    ["exec", NAME, "true"], ["attach", NAME], ["pause", NAME], ["unpause", NAME], ["top", NAME],
+    ["rm", NAME], ["start", NAME], ["update", "--restart", "always", NAME],
+    ["ps", "--filter", f"name={NAME}"],
+    ["ps", "-a", "--filter", "status=running", "--filter", f"name={NAME}"],
+    ["ps", "-a", "--filter", "status=restarting", "--filter", f"name={NAME}"],
+    ["ps", "-a", "--filter", "exited=3", "--filter", f"name={NAME}"],
+    ["inspect", "-f", "{{.State.Status}} {{.State.Running}} {{.State.Restarting}} {{.State.Pid}} "
+     "{{.State.ExitCode}} {{.HostConfig.RestartPolicy.Name}}", NAME],
+]  # fmt: skip
+
+
+def test_waiting_to_be_restarted(mc: Runner, both: str) -> None:
+    start = ["-d", "--name", NAME, "--network", "none", "--restart", "always", both, "sh", "-c", "exit 3"]
+    assert docker("run", "--ulimit", "nofile=1024:1024", *start).returncode == 0
+    mc.ok("run", *start)
+    held(mc, mc.state(NAME, "{{.Id}}"))
+    form = "{{.State.Restarting}} {{.RestartCount}}"
+
+    def theirs(arguments: list[str]) -> subprocess.CompletedProcess[str] | None:
+        """What it did, if it waited before, and waited in the same way afterwards."""
+        before = docker("inspect", "-f", form, NAME).stdout
+        ran = docker(*arguments)
+        same = docker("inspect", "-f", form, NAME).stdout == before
+        return ran if before.startswith("true") and same else None
+
+    for words in WAITING:
+        ran = until(lambda words=words: theirs(words), f"{words} while it waits", timeout=60)
+        ours = mc(*words)
+        assert ours.code == ran.returncode, f"{ours}\n{ran}"
+        assert [_told(line) for line in ours.out.splitlines()] == [_told(x) for x in ran.stdout.splitlines()]
+        assert _said(ours.err) == _said(ran.stderr)
+    for words in (["kill", NAME], ["inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", NAME]):
+        compare(mc, words, output=True)
+    compare(mc, ["kill", NAME], output=True)
+
+
+def _said(text: str) -> str:
+    """An error without who says it, and of which container."""
+    text = re.sub("^(minicontainer|Error response from daemon): ", "", text)
+    return re.sub("[0-9a-f]{64}", "ID", text).strip()
 
 
 def _told(line: str) -> str:
