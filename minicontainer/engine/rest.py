@@ -155,7 +155,7 @@ def _go_on(state: dict[str, Any]) -> Monitor | None:
 
     session = Session(lambda number: _monitor(state, session).signal(number))
     session.restore(state["session"])
-    if state["watch"] is not None:
+    if state.get("watch") is not None:  # another release may have had none
         session.watch = _watch(state)
     _pass_on([state["pidfd"], *session.descriptors()], False)
     if state["log"] is not None:

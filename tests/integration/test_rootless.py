@@ -252,3 +252,12 @@ def test_an_image_with_owners_that_the_user_has_not(user: User) -> None:
     assert refused.code == 1
     assert "belongs to 33:44, ids that this user namespace has not" in refused.err
     assert "foreign" not in user.ok("images")
+
+
+def test_a_health_check(user: User) -> None:
+    check = ("--health-cmd", "test -e /ok", "--health-interval", "50ms", "--health-retries", "1")
+    container = user.ok("run", "-d", "--name", "box", "--network", "none", *check, "busybox", "sleep", "1000")
+    for status in ("unhealthy", "healthy"):
+        listed = ("ps", "-q", "--no-trunc", "--filter", f"health={status}")
+        until(lambda listed=listed: user.ok(*listed) == container, f"it is {status}", timeout=20)
+        user.ok("exec", "box", "touch", "/ok")
