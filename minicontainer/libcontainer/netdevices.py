@@ -20,11 +20,10 @@ import os
 from minicontainer.errors import field
 from minicontainer.linux import namespaces, rtnetlink
 from minicontainer.linux.door import because
+from minicontainer.linux.netlink import Socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-
     from minicontainer.oci.runtime import Linux
 
 
@@ -37,7 +36,7 @@ class Interfaces:
         joined = next((n.path for n in linux.namespaces if n.type == "network"), None)
         self.devices = {name: device.name or name for name, device in linux.net_devices.items()}
         self.namespace = os.open(joined or namespaces.path(pid, "network"), os.O_RDONLY | os.O_CLOEXEC)
-        self.here = rtnetlink.connect()
+        self.here = Socket()
         self.there = _inside(self.namespace)
         self.kept: dict[str, list[rtnetlink.Address]] = {}
         self.moved: list[str] = []
@@ -76,20 +75,20 @@ class Interfaces:
         finally:
             os.close(own)
 
-    def _settle(self, sock: socket, name: str, asked: str) -> None:
+    def _settle(self, sock: Socket, name: str, asked: str) -> None:
         for address in self.kept[asked]:
             rtnetlink.add_address(sock, name, address)
         rtnetlink.link_up(sock, name)
 
 
-def _inside(namespace: int) -> socket:
+def _inside(namespace: int) -> Socket:
     """A socket to the network namespace at descriptor ``namespace``."""
     own = os.open(namespaces.path("self", "network"), os.O_RDONLY | os.O_CLOEXEC)
     try:
         because("a netlink socket speaks to the network namespace that it is opened in")
         namespaces.setns(namespace, namespaces.FLAGS["network"])
         try:
-            return rtnetlink.connect()
+            return Socket()
         finally:
             because("this process stays where it was")
             namespaces.setns(own, namespaces.FLAGS["network"])

@@ -2,14 +2,13 @@
 
 ::
 
-    Socket ── request, NLM_F_ACK ──► kernel
-           ◄── answers ... ─────────
-           ◄── NLMSG_ERROR: 0 (done), or -errno and a sentence (NETLINK_EXT_ACK)
+    a function here ──► pyroute2's message ──► linux/netlink.py's Socket ──► the kernel
+    a function here ──► nft, a program     ──► the kernel
 
-pyroute2 encodes and decodes the messages; the socket is ours.  This is the only file that imports
-it, inside `_messages`: its three message classes are a tenth of ``import pyroute2`` (asyncio, nftables,
-plan9, ...), so they are imported past ``pyroute2/__init__.py``.  Cost of each, measured side by side
-in a process that has msgspec: all 100 ms, ``pyroute2.iproute`` without the rest 60, this 15.
+This is the only file that imports pyroute2, inside `_messages`: its three message classes are a tenth
+of ``import pyroute2`` (asyncio, nftables, plan9, ...), so they are imported past
+``pyroute2/__init__.py``.  Cost of each, measured side by side in a process that has msgspec: all
+100 ms, ``pyroute2.iproute`` without the rest 60, this 15.
 
 One message does what the kernel takes in one: a bridge is made and up, a veth pair is made with one
 end on the bridge and the other in the container.  nft is a program, and slow to delete a table
@@ -20,10 +19,11 @@ another, so that links are made and deleted meanwhile.
 from __future__ import annotations
 
 import os
-import struct
 
 from minicontainer.errors import Unsupported
 from minicontainer.linux.door import quote, step
+from minicontainer.linux.netlink import HEADER, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL
+from minicontainer.linux.netlink import Socket as Socket  # what every function here is given
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,22 +31,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 AF_INET = 2
-NETLINK_ROUTE = 0
-NETLINK_NETFILTER = 12
-SOL_NETLINK = 270
-NETLINK_CAP_ACK = 10
-NETLINK_EXT_ACK = 11
-
-NLM_F_REQUEST = 0x1
-NLM_F_ACK = 0x4
-NLM_F_DUMP_INTR = 0x10
-NLM_F_DUMP = 0x300
-NLM_F_EXCL = 0x200
-NLM_F_CREATE = 0x400
-NLM_F_ACK_TLVS = 0x200
-NLMSG_ERROR = 2
-NLMSG_DONE = 3
-NLMSGERR_ATTR_MSG = 1
 
 RTM_NEWLINK = 16
 RTM_DELLINK = 17
@@ -60,7 +44,6 @@ RT_TABLE_MAIN = 254
 RTPROT_BOOT = 3
 RTN_UNICAST = 1
 
-_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence number, port
 _LONGEST = 1 << 16
 
 
@@ -120,108 +103,17 @@ def _import_messages() -> Messages:
     return Messages(ifinfmsg, ifaddrmsg, rtmsg)
 
 
-class Socket:
-    """A netlink socket of the network namespace in which it was opened; close it, or use ``with``."""
-
-    def __init__(self, family: int = NETLINK_ROUTE) -> None:
-        import _socket
-
-        self.family = family
-        self.sequence = 0
-        self._socket = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, family)
-        self._socket.bind((0, 0))
-        self._socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
-        self._socket.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
-
-    def __str__(self) -> str:
-        return "NETLINK_ROUTE" if self.family == NETLINK_ROUTE else "NETLINK_NETFILTER"
-
-    def __enter__(self) -> Socket:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give the descriptor back."""
-        self._socket.close()
-
-    def ask(self, kind: int, flags: int, body: bytes, about: str | None = None) -> list[bytes]:
-        """Send one request, return the answers without their headers.
-
-        Raises OSError with the kernel's errno, its sentence if it gives one, and ``about``.
-        """
-        flags |= NLM_F_REQUEST if flags & NLM_F_DUMP == NLM_F_DUMP else NLM_F_REQUEST | NLM_F_ACK
-        while True:
-            self.sequence += 1
-            header = _HEADER.pack(_HEADER.size + len(body), kind, flags, self.sequence, 0)
-            self._socket.send(header + body)
-            answers = self._answers(about)
-            if answers is not None:
-                return answers
-
-    def _answers(self, about: str | None) -> list[bytes] | None:
-        """All parts of one answer; None if a dump met a change of what it lists, and must be repeated."""
-        found: list[bytes] = []
-        whole = True
-        while True:
-            for kind, flags, sequence, body in _split(self._socket.recv(_LONGEST)):
-                if sequence != self.sequence:
-                    continue
-                whole = whole and not flags & NLM_F_DUMP_INTR
-                if kind in (NLMSG_ERROR, NLMSG_DONE):
-                    _check(kind, flags, body, about)
-                    return found if whole else None
-                found.append(body)
-
-
-def _split(data: bytes) -> list[tuple[int, int, int, bytes]]:
-    """The messages of a datagram as (type, flags, sequence number, body)."""
-    found = []
-    while len(data) >= _HEADER.size:
-        length, kind, flags, sequence, _ = _HEADER.unpack_from(data)
-        if length < _HEADER.size:
-            break
-        found.append((kind, flags, sequence, data[_HEADER.size : length]))
-        data = data[(length + 3) & ~3 :]
-    return found
-
-
-def _check(kind: int, flags: int, body: bytes, about: str | None) -> None:
-    """Raise what struct nlmsgerr, or the number that ends a dump, says."""
-    code = -int.from_bytes(body[:4], "little" if struct.pack("=H", 1)[0] else "big", signed=True)
-    if code <= 0:
-        return
-    text = os.strerror(code)
-    if kind == NLMSG_ERROR and flags & NLM_F_ACK_TLVS:
-        sentence = attributes(body[4 + _HEADER.size :]).get(NLMSGERR_ATTR_MSG, b"")
-        text += f" ({sentence.rstrip(bytes(1)).decode(errors='replace')})" if sentence else ""
-    raise OSError(code, text, about)
-
-
-def attributes(data: bytes) -> dict[int, bytes]:
-    """struct nlattr after struct nlattr, as payloads by type (netlink(7))."""
-    found = {}
-    while len(data) >= 4:
-        length, kind = struct.unpack_from("=HH", data)
-        if length < 4:
-            break
-        found[kind & 0x3FFF] = data[4:length]
-        data = data[(length + 3) & ~3 :]
-    return found
-
-
 def _encode(message: Any, attrs: list[tuple[str, Any]], **fields: int) -> bytes:
     """What follows the header: pyroute2's message with its fields and attributes set."""
     message.update(fields)
     message["attrs"] = attrs
     message["header"] = {"type": 0, "flags": 0, "sequence_number": 0, "pid": 0}
     message.encode()
-    return bytes(message.data[_HEADER.size :])
+    return bytes(message.data[HEADER.size :])
 
 
 def _decode(message_class: Any, body: bytes) -> Any:
-    message = message_class(_HEADER.pack(_HEADER.size + len(body), 0, 0, 0, 0) + body)
+    message = message_class(HEADER.pack(HEADER.size + len(body), 0, 0, 0, 0) + body)
     message.decode()
     return message
 

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import struct
 
-from minicontainer.network.netlink import NETLINK_NETFILTER, NLM_F_DUMP, Socket, attributes
+from minicontainer.linux.netlink import NETLINK_NETFILTER, NLM_F_DUMP, Socket, attributes
 from minicontainer.oci import jsontext
 
 TYPE_CHECKING = False

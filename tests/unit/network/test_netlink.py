@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minicontainer.linux import netlink as protocol
 from minicontainer.network import netlink
 
 PROJECT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
@@ -43,6 +44,7 @@ def test_importing_the_module_imports_nothing_of_it() -> None:
 )
 def test_pyroute2_itself_stays_usable(order: str) -> None:
     source = f"""
+from minicontainer.linux import netlink as protocol
 from minicontainer.network import netlink
 {order}
 import pyroute2.netlink
@@ -58,21 +60,21 @@ def test_attributes_are_taken_apart(given_attributes: dict[int, bytes]) -> None:
         struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
         for kind, value in given_attributes.items()
     )
-    assert netlink.attributes(packed) == given_attributes
+    assert protocol.attributes(packed) == given_attributes
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_parsers_hang(data: bytes) -> None:
-    assert len(netlink.attributes(data)) <= len(data) // 4
-    assert len(netlink._split(data.ljust(16, b"\0")[:16])) <= 1
+    assert len(protocol.attributes(data)) <= len(data) // 4
+    assert len(protocol._split(data.ljust(16, b"\0")[:16])) <= 1
 
 
 def test_a_refusal_carries_the_kernels_sentence() -> None:
     sentence = b"Device is up\0"
-    attribute = struct.pack("=HH", 4 + len(sentence), netlink.NLMSGERR_ATTR_MSG) + sentence
+    attribute = struct.pack("=HH", 4 + len(sentence), protocol.NLMSGERR_ATTR_MSG) + sentence
     body = struct.pack("=i", -errno.EBUSY) + bytes(16) + attribute
     with pytest.raises(OSError, match=r"busy \(Device is up\)") as caught:
-        netlink._check(netlink.NLMSG_ERROR, netlink.NLM_F_ACK_TLVS, body, "eth0")
+        protocol._check(protocol.NLMSG_ERROR, protocol.NLM_F_ACK_TLVS, body, "eth0")
     assert (caught.value.errno, caught.value.filename) == (errno.EBUSY, "eth0")
 
 
