@@ -29,7 +29,7 @@ import posixpath
 import stat
 from itertools import chain
 
-from minicontainer.engine import events, spec
+from minicontainer.engine import events, identity
 from minicontainer.errors import Conflict, NotFound, UsageError
 from minicontainer.image.place import Content, Place, archived_size, members
 from minicontainer.image.tarread import LINK
@@ -238,7 +238,7 @@ def archive(view: View, path: str, fd: int, *, follow: bool) -> None:
 
 def _owner(view: View, *, as_user: bool) -> Change:
     """Whose the files become: their owners' in the container, or all the container's user's."""
-    user = spec.account(view.root, view.container.config.user, view.container.host) if as_user else None
+    user = identity.account(view.root, view.container.config.user, view.container.host) if as_user else None
 
     def change(member: Member) -> None:
         ids = (user.uid, user.gid) if user is not None else (member.uid, member.gid)

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 
 from minicontainer import cgroups
-from minicontainer.engine import defaults, events, isolation, names, records, security, spec, userns
+from minicontainer.engine import defaults, events, identity, isolation, names, records, security, spec, userns
 from minicontainer.engine.records import Status
 from minicontainer.errors import CorruptData, NotFound, Unsupported
 from minicontainer.storage import temporary
@@ -65,7 +65,7 @@ def _check(engine: Engine, image: Image, container: Container) -> None:
 
         rootless.check(container.host)
     defaults.merge(container.config, image.config)
-    spec.capability_list(container.host)
+    identity.capability_list(container.host)
     container.id = container.id or names.random_id()
     isolation.check(container)
     userns.check(container.host)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from minicontainer.engine import health
 from minicontainer.engine.health import Healthcheck
+from minicontainer.engine.identity import merge_environment
 from minicontainer.engine.records import Config
-from minicontainer.engine.spec import merge_environment
 from minicontainer.errors import UsageError
 
 TYPE_CHECKING = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from minicontainer import errors
-from minicontainer.engine import attach, events, spec, userns
+from minicontainer.engine import attach, events, identity, userns
 from minicontainer.engine.engine import Engine, Found
 from minicontainer.engine.leaving import leave_caller
 from minicontainer.engine.session import Client, Session, drain
@@ -65,7 +65,7 @@ def configure(engine: Engine, found: Found, options: Options) -> Process:
     except (FileNotFoundError, ProcessLookupError):
         raise Conflict(f"container {found.container.id} is not running") from None
     try:
-        account = spec.account(root, options.user or found.container.config.user, found.container.host)
+        account = identity.account(root, options.user or found.container.config.user, found.container.host)
     finally:
         os.close(root)
     env = [entry for entry in own.env if not entry.startswith("HOME=")] if options.user else own.env
@@ -73,10 +73,12 @@ def configure(engine: Engine, found: Found, options: Options) -> Process:
     return Process(
         cwd=options.working_dir or own.cwd,
         args=options.args,
-        env=spec.merge_environment(spec.merge_environment(defaults, env), options.env),
+        env=identity.merge_environment(identity.merge_environment(defaults, env), options.env),
         terminal=options.tty,
         user=User(uid=account.uid, gid=account.gid, additional_gids=account.additional_gids),
-        capabilities=spec.exec_capabilities(found.container.host, account.uid, privileged=options.privileged),
+        capabilities=identity.exec_capabilities(
+            found.container.host, account.uid, privileged=options.privileged
+        ),
         rlimits=own.rlimits,
         no_new_privileges=own.no_new_privileges and not options.privileged,
         apparmor_profile=None if options.privileged else own.apparmor_profile,

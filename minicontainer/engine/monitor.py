@@ -199,12 +199,12 @@ class Monitor:
         return logs.Writer(f"{self.folder}/{logs.FILE}", *logs.parse_options(host.log_opts), attrs)
 
     def _configure(self, rootfs: str, joins: dict[str, int]) -> None:
-        from minicontainer.engine import spec
+        from minicontainer.engine import identity, spec
 
         config = self.container.config
         root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            account = spec.account(root, config.user, self.container.host)
+            account = identity.account(root, config.user, self.container.host)
             self.user = account.uid
             if config.working_dir.strip("/"):
                 with Acting(self.mapping):

@@ -11,11 +11,10 @@ import os
 import stat
 
 from minicontainer.engine import devices, isolation, seccomp, security, userns
+from minicontainer.engine.identity import capability_list, capability_sets, merge_environment
 from minicontainer.engine.records import Bind, Config, Container, HostConfig
 from minicontainer.errors import InvalidConfig, Unsupported
 from minicontainer.libcontainer.options import INIT_ANNOTATION
-from minicontainer.libcontainer.user import lookup
-from minicontainer.linux import capabilities
 from minicontainer.oci import runtime as oci
 
 TYPE_CHECKING = False
@@ -24,12 +23,6 @@ if TYPE_CHECKING:
     from minicontainer.libcontainer.user import Account
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-CAPABILITIES = (
-    "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
-    "CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
-    "CAP_AUDIT_WRITE",
-)  # fmt: skip
 
 CPU_PERIOD = 100_000  # microseconds, as Docker converts --cpus
 
@@ -54,19 +47,6 @@ def build(
     )
 
 
-def account(root: int, user: str, host: HostConfig) -> Account:
-    """Who ``user`` is in the tree at descriptor ``root``, with the groups of --group-add.
-
-    Raises NotFound for a name that the image does not have.
-    """
-    found = lookup(root, user)
-    for group in host.group_add:
-        gid = lookup(root, f"0:{group}").gid
-        if gid not in found.additional_gids:
-            found.additional_gids.append(gid)
-    return found
-
-
 def _process(config: Config, host: HostConfig, account: Account, container_id: str) -> oci.Process:
     options = security.parse(host.security_opt)
     labels = security.selinux_labels(options.label, container_id, privileged=host.privileged)
@@ -76,7 +56,7 @@ def _process(config: Config, host: HostConfig, account: Account, container_id: s
         env=_environment(config, account, container_id),
         terminal=config.tty,
         user=oci.User(uid=account.uid, gid=account.gid, additional_gids=account.additional_gids),
-        capabilities=_capability_sets(capability_list(host), account.uid),
+        capabilities=capability_sets(capability_list(host), account.uid),
         rlimits=[oci.Rlimit(f"RLIMIT_{u.name.upper()}", u.soft, u.hard) for u in host.ulimits],
         no_new_privileges=host.no_new_privileges or options.no_new_privileges,
         apparmor_profile=security.apparmor_profile(options.apparmor, privileged=host.privileged),
@@ -98,53 +78,6 @@ def _environment(config: Config, account: Account, container_id: str) -> list[st
     if config.tty:
         defaults.append("TERM=xterm")
     return merge_environment(defaults, config.env)
-
-
-def merge_environment(first: list[str], second: list[str]) -> list[str]:
-    """``NAME=value`` entries, a later one in the place of an earlier one of the same name."""
-    merged: dict[str, str] = {}
-    for entry in [*first, *second]:
-        merged[entry.partition("=")[0]] = entry
-    return list(merged.values())
-
-
-def capability_list(host: HostConfig) -> list[str]:
-    """Docker's default set, plus --cap-add, less --cap-drop; ALL is every one the kernel has.
-
-    Raises InvalidConfig for a name that is not a capability.
-    """
-    every = list(capabilities.NAMES[: capabilities.last() + 1])
-    add = {capability_name(name) for name in host.cap_add}
-    drop = {capability_name(name) for name in host.cap_drop}
-    if host.privileged:
-        return every
-    kept = set(every) if "ALL" in add else set(CAPABILITIES)
-    if "ALL" in drop:
-        kept = set()
-    kept = (kept - drop) | (add - {"ALL"})
-    return [name for name in every if name in kept]
-
-
-def exec_capabilities(host: HostConfig, uid: int, *, privileged: bool) -> oci.Capabilities:
-    """The sets of one more process in the container; all of them for a privileged one."""
-    return _capability_sets(capability_list(HostConfig(privileged=True) if privileged else host), uid)
-
-
-def capability_name(text: str) -> str:
-    """CAP_NET_ADMIN for ``net_admin``, ``NET_ADMIN``, ``cap_net_admin``; ALL stays."""
-    name = text.upper()
-    if name == "ALL":
-        return name
-    name = name if name.startswith("CAP_") else f"CAP_{name}"
-    if name not in capabilities.NUMBERS:
-        raise InvalidConfig(f"invalid capability {text!r}: see capabilities(7) for the names")
-    return name
-
-
-def _capability_sets(names: list[str], uid: int) -> oci.Capabilities:
-    # execve gives a root process its bounding set; an ordinary user starts with none (Docker 20.10+).
-    held = names if uid == 0 else []
-    return oci.Capabilities(bounding=names, effective=held, permitted=held)
 
 
 def _mounts(host: HostConfig, folder: str, files: list[str]) -> list[oci.Mount]:

@@ -19,7 +19,7 @@ import struct
 
 import pytest
 
-from minicontainer.engine import spec
+from minicontainer.engine import identity
 from minicontainer.engine.records import HostConfig
 from minicontainer.libcontainer.user import lookup
 from minicontainer.linux import capabilities
@@ -153,7 +153,7 @@ def given(bundle: Bundle, inheritable: list[str]) -> None:
 def test_cve_2022_24769_nothing_is_inheritable(containers: Containers, bundle: Bundle) -> None:
     for host in (HostConfig(), HostConfig(privileged=True), HostConfig(cap_add=["ALL"])):
         for uid in (0, 1000):
-            assert spec.exec_capabilities(host, uid, privileged=False).inheritable == []
+            assert identity.exec_capabilities(host, uid, privileged=False).inheritable == []
     given(bundle, [])
     assert inherit(containers, bundle) == ""
 
@@ -198,7 +198,7 @@ def shock(containers: Containers, bundle: Bundle, outside: Path) -> str:
 
 
 def test_shocker_opens_nothing_by_handle(containers: Containers, bundle: Bundle, outside: Path) -> None:
-    assert "CAP_DAC_READ_SEARCH" not in spec.CAPABILITIES
+    assert "CAP_DAC_READ_SEARCH" not in identity.CAPABILITIES
     assert shock(containers, bundle, outside) == "EPERM"
     assert (outside / "secret").read_text() == "host"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from minicontainer.engine import defaults, spec
+from minicontainer.engine import defaults, identity, spec
 from minicontainer.engine.records import Bind, Config, Container, HostConfig, Ulimit
 from minicontainer.errors import InvalidConfig, UsageError
 from minicontainer.libcontainer.user import Account
@@ -41,7 +41,7 @@ def test_defaults_are_dockers() -> None:
     assert {n.type for n in linux(document).namespaces} == {"mount", "pid", "ipc", "cgroup", "network", "uts"}
     held = process(document).capabilities
     assert held is not None
-    assert set(held.bounding) == set(held.effective) == set(spec.CAPABILITIES)
+    assert set(held.bounding) == set(held.effective) == set(identity.CAPABILITIES)
     assert "/proc/kcore" in linux(document).masked_paths
     assert "/proc/sys" in linux(document).readonly_paths
     resources = linux(document).resources
@@ -56,7 +56,7 @@ def test_an_ordinary_user_holds_no_capability_but_may_be_given_them() -> None:
     held = process(built(account=ORDINARY)).capabilities
     assert held is not None
     assert (held.effective, held.permitted, held.ambient) == ([], [], [])
-    assert set(held.bounding) == set(spec.CAPABILITIES)
+    assert set(held.bounding) == set(identity.CAPABILITIES)
 
 
 def test_host_network_shares_the_network_and_the_name() -> None:
@@ -69,7 +69,7 @@ def test_host_network_shares_the_network_and_the_name() -> None:
     ("add", "drop", "there", "missing"),
     [
         (["net_admin"], [], {"CAP_NET_ADMIN", "CAP_CHOWN"}, {"CAP_SYS_ADMIN"}),
-        ([], ["ALL"], set(), set(spec.CAPABILITIES)),
+        ([], ["ALL"], set(), set(identity.CAPABILITIES)),
         (["CAP_CHOWN"], ["all"], {"CAP_CHOWN"}, {"CAP_KILL"}),
         (["ALL"], ["sys_admin"], {"CAP_NET_ADMIN"}, {"CAP_SYS_ADMIN"}),
         ([], ["mknod"], {"CAP_CHOWN"}, {"CAP_MKNOD"}),
@@ -78,14 +78,14 @@ def test_host_network_shares_the_network_and_the_name() -> None:
 def test_capabilities_are_added_and_dropped(
     add: list[str], drop: list[str], there: set[str], missing: set[str]
 ) -> None:
-    found = set(spec.capability_list(HostConfig(cap_add=add, cap_drop=drop)))
+    found = set(identity.capability_list(HostConfig(cap_add=add, cap_drop=drop)))
     assert there <= found
     assert not missing & found
 
 
 def test_an_unknown_capability_is_refused() -> None:
     with pytest.raises(InvalidConfig, match="SYS_NONSENSE"):
-        spec.capability_list(HostConfig(cap_add=["SYS_NONSENSE"]))
+        identity.capability_list(HostConfig(cap_add=["SYS_NONSENSE"]))
 
 
 def test_limits_are_in_the_specifications_units() -> None:
