@@ -8,12 +8,8 @@ import tempfile
 
 from tests.engines import engine
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
-
-class Docker(engine.Client):
+class Docker(engine.Engine):
     """``docker("ps")`` is a command; ``docker.run(...)`` one with the test's runtime."""
 
     def __init__(self, folder: str) -> None:
@@ -41,33 +37,10 @@ class Docker(engine.Client):
         self.daemon = engine.Daemon(words, f"{self.folder}/log")
         return self.daemon.await_ready(lambda: self("version").code == 0)
 
-    def load(self, archive: str) -> None:
-        """Have the image busybox."""
-        self.ok("load", "--input", archive)
-
     def words(self, *words: str) -> list[str]:
         """``run`` of the test's runtime, by default without a network."""
         network = [] if any(word.startswith("--network") for word in words) else ["--network=none"]
         return ["run", f"--runtime={self.runtime}", *network, *words]
-
-    def run(self, *words: str, given: str = "") -> engine.Result:
-        """docker run."""
-        return self(*self.words(*words), given=given)
-
-    def start_one(self, *words: str) -> str:
-        """docker run -d, which must succeed: the container's id."""
-        found = self.run("-d", *words)
-        assert found.code == 0, found
-        return found.out.strip()
-
-    def inspect(self, container: str) -> dict[str, Any]:
-        """docker inspect of one."""
-        found: dict[str, Any] = json.loads(self.ok("inspect", container))[0]
-        return found
-
-    def pid(self, container: str) -> int:
-        """Of its first process."""
-        return int(self.inspect(container)["State"]["Pid"])
 
     @property
     def states(self) -> str:

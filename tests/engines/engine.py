@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 NOFILE, NPROC = "nofile=1024:1024", "nproc=1024:1024"
 PATH = f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
 TIMEOUT_S = 40.0
+# Ends with 3 when it is told to, and says when it can be told.
+TRAPS = 'trap "exit 3" TERM; echo ready; while :; do sleep 0.05; done'
 # Engines tell a terminal its size a moment after the program has started.
 SIZE = (
     "i=0; until stty size 2>/dev/null | grep -q '[1-9]' || [ $i = 50 ]; do i=$((i+1)); sleep 0.1; done; "
@@ -103,6 +105,37 @@ class Client:
     ) -> tuple[int, str]:
         """Run it on a terminal of that size, and type; its exit code and what was shown."""
         return on_terminal([*self.before, *words], self.environment, dialogue, (rows, columns))
+
+
+class Engine(Client):
+    """What the commands of docker and podman have in common."""
+
+    def load(self, archive: str) -> None:
+        """Have the image busybox."""
+        self.ok("load", "--input", archive)
+
+    def words(self, *words: str) -> list[str]:
+        """``run`` with the test's runtime."""
+        raise NotImplementedError
+
+    def run(self, *words: str, given: str = "") -> Result:
+        """Run a container to its end, by default without a network."""
+        return self(*self.words(*words), given=given)
+
+    def start_one(self, *words: str) -> str:
+        """run -d, which must succeed: the container's id."""
+        found = self.run("-d", *words)
+        assert found.code == 0, found
+        return found.out.strip()
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """inspect of one."""
+        found: dict[str, Any] = json.loads(self.ok("inspect", container))[0]
+        return found
+
+    def pid(self, container: str) -> int:
+        """Of its first process."""
+        return int(self.inspect(container)["State"]["Pid"])
 
 
 def on_terminal(
@@ -217,6 +250,11 @@ def control(pid: int, controller: str, v1: str, v2: str) -> str:
     path = by_controller[controller if version_1 else ""]
     with open(f"{mount}{path}/{v1 if version_1 else v2}") as file:
         return file.read().strip()
+
+
+def memory_limit(pid: int) -> int:
+    """In bytes, of the group that a process is in."""
+    return int(control(pid, "memory", "memory.limit_in_bytes", "memory.max"))
 
 
 def hierarchies() -> list[str]:

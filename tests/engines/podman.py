@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 
 from tests.engines import engine
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 CONFIG = f"""[containers]
 default_ulimits = ["{engine.NOFILE}", "{engine.NPROC}"]
@@ -20,7 +15,7 @@ events_logger = "file"
 """
 
 
-class Podman(engine.Client):
+class Podman(engine.Engine):
     """``podman("ps")`` is a command; ``podman.run(...)`` one without a network."""
 
     def __init__(self, folder: str) -> None:
@@ -48,34 +43,11 @@ class Podman(engine.Client):
             self.refusals[runtime] = "" if tried.code == 0 else tried.err.strip()
         return self.refusals[runtime]
 
-    def load(self, archive: str) -> None:
-        """Have the image busybox."""
-        self.ok("load", "--input", archive)
-
     def words(self, *words: str) -> list[str]:
         """``run``, by default without a network."""
         network = [] if any(w.startswith(("--network", "--pod")) for w in words) else ["--network=none"]
         parent = [] if any(w.startswith("--pod=") for w in words) else [f"--cgroup-parent=/{self.parent}"]
         return ["run", *network, *parent, *words]
-
-    def run(self, *words: str, given: str = "") -> engine.Result:
-        """podman run."""
-        return self(*self.words(*words), given=given)
-
-    def start_one(self, *words: str) -> str:
-        """podman run -d, which must succeed: the container's id."""
-        found = self.run("-d", *words)
-        assert found.code == 0, found
-        return found.out.strip()
-
-    def inspect(self, container: str) -> dict[str, Any]:
-        """podman inspect of one."""
-        found: dict[str, Any] = json.loads(self.ok("inspect", container))[0]
-        return found
-
-    def pid(self, container: str) -> int:
-        """Of its first process."""
-        return int(self.inspect(container)["State"]["Pid"])
 
     def clear(self) -> None:
         """Remove every pod and container."""
