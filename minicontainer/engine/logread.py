@@ -2,12 +2,13 @@
 
 ::
 
-    log.json.2  log.json.1  log.json       all opened at once: a rotation meanwhile is seen by the
+    log.json.2.gz  log.json.1  log.json    all opened at once: a rotation meanwhile is seen by the
          │           │          │          inode numbers, and they are opened again
          └───────────┴──────────┴─► lines ─► [the last --tail] ─► [--since ... --until]
 
 A follower keeps the youngest file open.  When its name belongs to another file, the old one is read
-to its end, then those that came after it.  The last lines are found from the end, in blocks.
+to its end, then those that came after it.  The last lines are found from the end, in blocks.  What was
+compressed is unpacked, into memory, when its turn comes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import os
 import time
 
+from minicontainer.engine import logzip
 from minicontainer.oci import jsontext
 
 TYPE_CHECKING = False
@@ -122,6 +124,7 @@ class Files:
             return
         missing = tail
         for index in range(len(self.fds) - 1, -1, -1):
+            self.fds[index] = logzip.plain(self.fds[index])
             offset, missing = tail_offset(self.fds[index], missing)
             if missing == 0:
                 os.lseek(self.fds[index], offset, os.SEEK_SET)
@@ -135,6 +138,7 @@ class Files:
         self.fds = self.fds or _open_all(self.path)
         while self.fds:
             rotated = len(self.fds) > 1 or self._rotated()
+            self.fds[0] = logzip.plain(self.fds[0])
             while data := os.read(self.fds[0], READ_AT_ONCE):
                 *lines, self.rest = (self.rest + data).split(b"\n")
                 yield lines
@@ -153,8 +157,9 @@ class Files:
         self.rest = b""
         if len(self.fds) == 1:
             found = _open_all(self.path)
-            mine = os.fstat(self.fds[0])
-            place = next((n for n, fd in enumerate(found) if _same(os.fstat(fd), mine)), -1)
+            mine = logzip.identity(self.fds[0])
+            # The youngest of that number: an older one may have had it, and been compressed.
+            place = max((n for n, fd in enumerate(found) if logzip.identity(fd) == mine), default=-1)
             for fd in found[: place + 1]:
                 os.close(fd)
             self.fds += found[place + 1 :]
@@ -188,12 +193,19 @@ def _still(name: str, fd: int) -> bool:
 def _names(path: str) -> list[str]:
     folder, name = os.path.split(path)
     found = os.listdir(folder)
-    numbers = sorted((int(n[len(name) + 1 :]) for n in found if _is_older(n, name)), reverse=True)
-    return [*(f"{path}.{number}" for number in numbers), *([path] if name in found else [])]
+    older = {_number(n, name): n for n in sorted(found, reverse=True) if _is_older(n, name)}
+    return [
+        *(f"{folder}/{older[number]}" for number in sorted(older, reverse=True)),
+        *([path] if name in found else []),
+    ]
 
 
 def _is_older(found: str, name: str) -> bool:
-    return found.startswith(f"{name}.") and found[len(name) + 1 :].isdigit()
+    return found.startswith(f"{name}.") and found.removesuffix(logzip.COMPRESSED)[len(name) + 1 :].isdigit()
+
+
+def _number(found: str, name: str) -> int:
+    return int(found.removesuffix(logzip.COMPRESSED)[len(name) + 1 :])
 
 
 def tail_offset(fd: int, count: int) -> tuple[int, int]:

@@ -9,7 +9,8 @@ the program had not finished.  Bytes that are not UTF-8 become U+FFFD, as in Doc
 
     containers/<id>/log.json         written to
                     log.json.1       with --log-opt max-size: the one before, up to max-file - 1 of them
-                    log.json.2       by Docker's rules: a file that has reached max-size gets no more
+                    log.json.2.gz    by Docker's rules: a file that has reached max-size gets no more;
+                                     compressed (logzip.py) with compress=true
 
 Lines are in the file before a client is sent them, so that what anybody has seen survives the monitor.
 What a killed monitor, or a full disk, cut short inside write(2), the next writer ends with a newline;
@@ -25,7 +26,7 @@ from __future__ import annotations
 import os
 import time
 
-from minicontainer.errors import UsageError
+from minicontainer.engine.logzip import COMPRESSED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ LINE_LIMIT = 16 * 1024  # Docker's: longer lines are several entries
 STREAMS = ("stdout", "stderr")
 
 _HEAD = b'{"log":"'
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}  # Docker's, of max-size
 # RFC 8259, section 7: what a string may not hold as it is.
 _ESCAPES = {code: b"\\u%04x" % code for code in range(32)}
 _ESCAPES |= {8: b"\\b", 9: b"\\t", 12: b"\\f", 13: b"\\r", 34: b'\\"', 92: b"\\\\"}
@@ -51,49 +51,25 @@ def timestamp(nanoseconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"
 
 
-def parse_options(options: Mapping[str, str]) -> tuple[int, int]:
-    """(max-size in bytes, 0 for no limit; max-file) of ``--log-opt``.  Raises UsageError."""
-    for name in options:
-        if name not in ("max-size", "max-file", "labels", "env"):
-            raise UsageError(f"unknown log opt '{name}' for json-file log driver")
-    size = options.get("max-size", "-1")
-    if size != "-1" and _bytes(size) <= 0:
-        raise UsageError(f"max-size must be a positive number: {size}")
-    count = options.get("max-file", "1")
-    if not count.isascii() or not count.isdigit() or int(count) < 1:
-        raise UsageError(f"max-file cannot be less than 1: {count}")
-    return 0 if size == "-1" else _bytes(size), int(count)
-
-
-def _bytes(text: str) -> int:
-    lowered = text.lower().removesuffix("b")
-    number = lowered.rstrip("kmgt")
-    unit = lowered[len(number) :]
-    if unit not in _UNITS or not number.isascii() or not number.replace(".", "", 1).isdigit():
-        raise UsageError(f"invalid size: '{text}'")
-    return int(float(number) * _UNITS[unit])
-
-
-def attributes(options: Mapping[str, str], labels: Mapping[str, str], env: list[str]) -> dict[str, str]:
-    """What ``--log-opt labels=a,b`` and ``env=C`` add to every line, for ``logs --details``."""
-    variables = dict(entry.partition("=")[::2] for entry in env)
-    found = {name: labels[name] for name in options.get("labels", "").split(",") if name in labels}
-    return found | {name: variables[name] for name in options.get("env", "").split(",") if name in variables}
-
-
 class Writer:
     """Appends what the program writes; a line that is not finished waits for its end.
 
     Lines that the disk does not take are counted in ``lost``, and ``reason`` says why: the program
-    goes on without its log.  ``limit`` and ``files`` are max-size and max-file.
+    goes on without its log.  ``limit``, ``files`` and ``compress`` are options (logoptions.py).
     """
 
     def __init__(
-        self, path: str, limit: int = 0, files: int = 1, attrs: Mapping[str, str] | None = None
+        self,
+        path: str,
+        limit: int = 0,
+        files: int = 1,
+        compress: bool = False,
+        attrs: Mapping[str, str] | None = None,
     ) -> None:
         self.path = path
         self.limit = limit
         self.files = files
+        self.compress = compress
         self.attrs = dict(attrs or {})
         self.lost = 0
         self.reason = ""
@@ -121,7 +97,8 @@ class Writer:
     def keep(self) -> dict[str, Any]:
         """What `resumed` needs."""
         partial = {stream: rest.decode("latin-1") for stream, rest in self.partial.items()}
-        arguments = {"path": self.path, "limit": self.limit, "files": self.files, "attrs": self.attrs}
+        names = ("path", "limit", "files", "compress", "attrs")
+        arguments = {name: getattr(self, name) for name in names}
         return {"arguments": arguments, "partial": partial, "lost": self.lost, "reason": self.reason}
 
     @classmethod
@@ -190,16 +167,30 @@ class Writer:
     def _rotate(self) -> None:
         """Killed between two of these renames, it leaves a gap in the numbers, and no line is lost."""
         try:
-            for number in range(self.files - 1, 0, -1):
-                younger = f"{self.path}.{number - 1}" if number > 1 else self.path
-                if os.path.lexists(younger):
-                    os.rename(younger, f"{self.path}.{number}")
+            for number in range(self.files - 1, 1, -1):
+                for kind in ("", COMPRESSED):
+                    self._move(f"{self.path}.{number - 1}{kind}", f"{self.path}.{number}", kind)
             if self.files == 1:
                 os.unlink(self.path)
+            else:
+                self._move(self.path, f"{self.path}.1", "")
             self._open()
+            if self.compress:
+                from minicontainer.engine import logzip
+
+                logzip.compress(f"{self.path}.1", f"{self.path}.1{COMPRESSED}")
         except OSError as error:
             self.size = 0  # the file that is open goes on
             self.reason = error.strerror or str(error)
+
+    @staticmethod
+    def _move(source: str, target: str, kind: str) -> None:
+        """Rename, if it is there; of the two kinds a file may be of, one is left."""
+        if os.path.lexists(source):
+            os.rename(source, f"{target}{kind}")
+            other = f"{target}{'' if kind else COMPRESSED}"
+            if os.path.lexists(other):
+                os.unlink(other)
 
 
 def encode(data: bytes, tail: bytes) -> bytes:

@@ -192,11 +192,12 @@ class Monitor:
             self.session.watch = Watch.begin(self.engine.folders, self.container)
 
     def _open_log(self) -> logs.Writer | None:
-        config, host = self.container.config, self.container.host
-        if host.log_driver == "none":
+        if self.container.host.log_driver == "none":
             return None
-        attrs = logs.attributes(host.log_opts, config.labels, config.env)
-        return logs.Writer(f"{self.folder}/{logs.FILE}", *logs.parse_options(host.log_opts), attrs)
+        from minicontainer.engine import logoptions
+
+        options = logoptions.parse(self.container.host.log_opts)
+        return logs.Writer(f"{self.folder}/{logs.FILE}", *options, logoptions.attributes(self.container))
 
     def _configure(self, rootfs: str, joins: dict[str, int]) -> None:
         from minicontainer.engine import identity, spec

@@ -34,7 +34,7 @@ OPTIONS = (
         "--log-driver", type=types.LOG_DRIVER, default="json-file",
         help="Logging driver for the container: json-file or none (json-file)",
     ),
-    many("--log-opt", type=types.LOG_OPT, help="Log driver options: max-size=10m, max-file=3, labels=, env="),
+    many("--log-opt", type=types.LOG_OPT, help="max-size=10m, max-file=3, compress=, labels=, env=, tag="),
     one("--name", type=types.CONTAINER_NAME, help="Name of the container"),
     flag("--no-healthcheck", help="Disable any health check that the image has"),
     one("--pull", type=types.PULL, default="missing", help="Pull the image first: missing, never (missing)"),
@@ -113,11 +113,11 @@ def _healthcheck(flags: dict[str, Any]) -> Healthcheck | None:
 
 
 def _log_options(flags: dict[str, Any]) -> dict[str, str]:
-    from minicontainer.engine import logs
+    from minicontainer.engine import logoptions
 
     options = dict(flags["log_opt"])
     if flags["log_driver"] == "json-file":
-        logs.parse_options(options)
+        logoptions.parse(options)
     elif options:
         raise UsageError(f"unknown log opt '{next(iter(options))}' for none log driver")
     return options

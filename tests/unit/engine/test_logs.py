@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minicontainer.engine import logread, logs
+from minicontainer.engine import logoptions, logread, logs, logzip
 from minicontainer.engine.logread import Span
-from minicontainer.errors import UsageError
+from minicontainer.engine.records import Config, Container, HostConfig
+from minicontainer.errors import Unsupported, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,14 +133,16 @@ def test_a_full_disk_loses_lines_and_counts_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "found"),
     [
-        ({}, (0, 1)),
-        ({"max-size": "10m", "max-file": "3"}, (10_000_000, 3)),
-        ({"max-size": "1.5kb"}, (1500, 1)),
-        ({"max-size": "-1", "labels": "a", "env": "B"}, (0, 1)),
+        ({}, (0, 1, False)),
+        ({"max-size": "10m", "max-file": "3"}, (10_000_000, 3, False)),
+        ({"max-size": "1.5kb"}, (1500, 1, False)),
+        ({"max-size": "-1", "labels": "a", "env": "B", "compress": "f"}, (0, 1, False)),
+        ({"max-size": "1m", "max-file": "2", "compress": "true"}, (1_000_000, 2, True)),
+        ({"tag": "{{.Name}}/{{ .ID }}", "mode": "blocking", "labels-regex": "^a"}, (0, 1, False)),
     ],
 )
-def test_options(options: dict[str, str], found: tuple[int, int]) -> None:
-    assert logs.parse_options(options) == found
+def test_options(options: dict[str, str], found: tuple[int, int, bool]) -> None:
+    assert logoptions.parse(options) == found
 
 
 @pytest.mark.parametrize(
@@ -149,17 +153,44 @@ def test_options(options: dict[str, str], found: tuple[int, int]) -> None:
         {"max-size": ""},
         {"max-file": "0"},
         {"max-file": "x"},
-        {"tag": "a"},
+        {"nosuch": "a"},
+        {"compress": "true"},
+        {"compress": "true", "max-file": "3"},
+        {"compress": "true", "max-size": "1m"},
+        {"compress": "perhaps", "max-size": "1m", "max-file": "3"},
+        {"tag": "{{.Nosuch}}"},
+        {"tag": "{{.ID"},
+        {"mode": "nosuch"},
+        {"labels-regex": "("},
+        {"env-regex": "["},
     ],
 )
 def test_wrong_options(options: dict[str, str]) -> None:
     with pytest.raises(UsageError):
-        logs.parse_options(options)
+        logoptions.parse(options)
+
+
+def test_a_mode_that_loses_lines_is_not_supported() -> None:
+    with pytest.raises(Unsupported):
+        logoptions.parse({"mode": "non-blocking"})
 
 
 def test_labels_and_variables_that_lines_carry(tmp_path: Path) -> None:
-    attrs = logs.attributes({"labels": "a,b", "env": "X,Y"}, {"a": "1", "c": "2"}, ["X=3", "Z=4"])
-    assert attrs == {"a": "1", "X": "3"}
+    container = Container(
+        id="0123456789abcdef", name="web", created=0.0, image_id="sha256:fedcba9876543210", chain=[],
+        driver="",
+        config=Config(image="busybox", labels={"a": "1", "c": "2", "cc": "3"}, env=["X=3", "Z=4", "ZZ=5"]),
+        host=HostConfig(
+            log_opts={
+                "labels": "a,b", "env": "X,Y", "labels-regex": "^c+$", "env-regex": "ZZ",
+                "tag": "{{.Name}}/{{.ID}}/{{.ImageID}}/{{.ImageName}}",
+            }
+        ),
+    )  # fmt: skip
+    attrs = logoptions.attributes(container)
+    assert attrs == {
+        "a": "1", "c": "2", "cc": "3", "X": "3", "ZZ": "5", "tag": "web/0123456789ab/fedcba987654/busybox",
+    }  # fmt: skip
     writer = logs.Writer(str(tmp_path / "log"), attrs=attrs)
     writer.write("stderr", b"text\n")
     writer.close()
@@ -191,10 +222,13 @@ def test_rotation_keeps_the_youngest_lines_in_order(tmp_path: Path, files: int) 
     assert shown(path, Span(5000)) == [f"{n:05d}\n" for n in lines]
 
 
+@pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("at_once", [1, 30, 500])
-def test_a_follower_misses_nothing_when_the_log_is_rotated(tmp_path: Path, at_once: int) -> None:
+def test_a_follower_misses_nothing_when_the_log_is_rotated(
+    tmp_path: Path, at_once: int, compress: bool
+) -> None:
     path = tmp_path / "log"
-    writer = logs.Writer(str(path), limit=3000, files=50)
+    writer = logs.Writer(str(path), limit=3000, files=50, compress=compress)
     left = list(range(0, 1500, at_once))
 
     def running() -> bool:
@@ -204,6 +238,63 @@ def test_a_follower_misses_nothing_when_the_log_is_rotated(tmp_path: Path, at_on
 
     found = logread.follow(str(path), Span(), running, lambda _: None)
     assert [int(entry.log) for batch in found for entry in batch] == [*range(1500)]
+
+
+def test_rotated_files_are_gzip_s_and_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    writer = logs.Writer(str(path), limit=1000, files=4, compress=True)
+    for n in range(0, 400, 40):
+        writer.write("stdout", numbered(n, n + 40))
+    writer.close()
+    assert sorted(os.listdir(tmp_path)) == ["log", "log.1.gz", "log.2.gz", "log.3.gz"]
+    lines = [int(text) for text in shown(path)]
+    assert lines == [*range(lines[0], 400)]
+    for count in (3, 20, 40, 5000):
+        assert shown(path, Span(count)) == [f"{n:05d}\n" for n in lines[-count:]]
+    with gzip.open(tmp_path / "log.1.gz") as file:  # as anybody's gzip(1) would
+        assert all(json.loads(line)["stream"] == "stdout" for line in file)
+
+
+def test_compression_goes_on_where_there_was_none_and_stops(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    for first, compress in ((0, False), (100, True), (200, False)):
+        writer = logs.Writer(str(path), limit=1000, files=4, compress=compress)
+        for n in range(first, first + 100, 10):
+            writer.write("stdout", numbered(n, n + 10))
+            lines = [int(text) for text in shown(path)]
+            assert lines == [*range(lines[0], n + 10)]
+            slots = {name.removesuffix(".gz") for name in os.listdir(tmp_path)}
+            assert len(slots) == len(os.listdir(tmp_path)) <= 4
+        writer.close()
+
+
+def test_a_compression_that_was_killed_shows_every_line_once(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    writer = logs.Writer(str(path), limit=1000, files=4)
+    for n in range(0, 60, 10):
+        writer.write("stdout", numbered(n, n + 10))
+    lines = shown(path)
+    kept = (tmp_path / "log.1").read_bytes()
+    logzip.compress(f"{path}.1", f"{path}.1.gz")
+    assert shown(path) == lines
+    (tmp_path / "log.1").write_bytes(kept)  # killed before it was removed
+    (tmp_path / "log.1.gz.tmp").write_bytes(b"half")
+    assert shown(path) == lines
+    again = logs.Writer(str(path), limit=1000, files=4, compress=True)
+    again.write("stdout", numbered(60, 90))
+    left = [int(text) for text in shown(path)]
+    assert left == [*range(left[0], 90)]
+    assert left[0] < 60
+
+
+def test_a_damaged_file_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    writer = logs.Writer(str(path), limit=1000, files=4, compress=True)
+    for n in range(0, 40, 10):
+        writer.write("stdout", numbered(n, n + 10))
+    whole = (tmp_path / "log.1.gz").read_bytes()
+    (tmp_path / "log.1.gz").write_bytes(whole[: len(whole) // 2])
+    assert set(shown(path)) >= {entry["log"] for entry in map(json.loads, path.read_bytes().splitlines())}
 
 
 def test_a_rotation_that_was_killed_half_way_loses_nothing(tmp_path: Path) -> None:
@@ -228,12 +319,12 @@ def test_a_line_that_was_cut_short_spoils_no_other(tmp_path: Path) -> None:
 
 def test_a_writer_goes_on_from_what_was_kept(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    writer = logs.Writer(str(path), limit=10_000, files=2, attrs={"a": "b"})
+    writer = logs.Writer(str(path), limit=10_000, files=2, compress=True, attrs={"a": "b"})
     writer.write("stdout", b"one\nbegun \xff")
     again = logs.Writer.resumed(json.loads(json.dumps(writer.keep())))
     again.write("stdout", b"\xfe ended\n")
     assert shown(path) == ["one\n", "begun \ufffd\ufffd ended\n"]
-    assert (again.limit, again.files, again.attrs) == (10_000, 2, {"a": "b"})
+    assert (again.limit, again.files, again.compress, again.attrs) == (10_000, 2, True, {"a": "b"})
 
 
 # -- since, until
