@@ -12,18 +12,19 @@ from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.context import settings
 from minicontainer.cli.several import each
 
-HELP = """Start the containers whose restart policy says that they run
 
-For use after a boot.  Containers that run are left alone, and so is what has never been started.  As a
-service: minicontainer system resume --unit > /etc/systemd/system/minicontainer.service, then
-systemctl enable minicontainer."""
-
-
-@verbs.command("resume", usage="[OPTIONS]", help=HELP)
-@verbs.flag("--unit", help="Print a systemd unit: resume at boot, suspend at shutdown")
+@verbs.command("resume", usage="[OPTIONS]", help="Start what restart policies say, after a boot")
+@verbs.flag(
+    "--unit", help="Print a systemd unit for /etc/systemd/system: resume at boot, suspend at shutdown"
+)
 @click.pass_context
 def command(context: click.Context, unit: bool) -> None:
-    """Print the name of each that was started."""
+    """Print the name of each that was started.
+
+    What runs is left alone, and so is what was never started, and what a policy of unless-stopped holds
+    stopped.  As a service: minicontainer system resume --unit > /etc/systemd/system/minicontainer.service;
+    systemctl enable minicontainer.
+    """
     if unit:
         from minicontainer.cli import systemd
 

@@ -9,17 +9,14 @@ from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.several import each
 
 
-@verbs.command(
-    "suspend",
-    usage="",
-    help="""Stop all running containers, for `system resume` to start again
-
-For use at a shutdown.  To their restart policies it is no stop by a user: each is started again by the next
-`system resume` whose policy says so.""",
-)
+@verbs.command("suspend", usage="[OPTIONS]", help="Stop all containers, for a later resume")
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Stop all at once, and print their names."""
+    """Stop all at once, and print their names.
+
+    For use at a shutdown.  To their restart policies it is no stop by a user: the next resume starts each
+    again whose policy says so.
+    """
     from minicontainer.engine.resuming import suspend
 
     each(suspend(engine_of(context)), lambda one: one.tell(), lambda one: one.name)
