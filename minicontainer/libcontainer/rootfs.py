@@ -77,6 +77,9 @@ class Rootfs:
         self.own_mounts = any(n.type == "mount" and not n.path for n in linux.namespaces)
         if not self.own_mounts:
             from minicontainer.libcontainer import borrowing  # noqa: F401 - later nothing can be imported
+        self.options = [Options(mount.options) for mount in spec.mounts]
+        if any(options.copy_up for options in self.options):
+            from minicontainer.linux import copying  # noqa: F401 - later nothing can be imported
         self.sources: dict[int, int] = {}
         self.made: dict[int, int] = {}
         self.devices = Devices(linux, spec.mounts)
@@ -94,7 +97,7 @@ class Rootfs:
     def map_owners(self) -> None:
         """Hold the id-mapped mounts, in the parent: see idmap.py.  `drop` lets them go there."""
         for index, mount in enumerate(self.spec.mounts):
-            options = Options(mount.options)
+            options = self.options[index]
             if options.idmap or mount.uid_mappings or mount.gid_mappings:
                 from minicontainer.libcontainer import idmap
 
@@ -180,15 +183,10 @@ class Rootfs:
         because("hold what will hide files that the container should not read")
         self.null = fd.open_tree(fd.AT_FDCWD, "/dev/null", fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC)
         _require_null(self.null)
-        if self.hooked and not self.own_mounts:
-            self.host = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        elif self.hooked:
-            because("hold the host's tree, for hooks")
-            self.host = fd.open_tree(fd.AT_FDCWD, "/", COPY | fd.AT_RECURSIVE)
-            because("a copy of a shared mount is shared with it, and pivot_root refuses such a place")
-            fd.mount_setattr(self.host, "", fd.AT_EMPTY_PATH | fd.AT_RECURSIVE, propagation=m.MS_PRIVATE)
+        if self.hooked:
+            self._hold_host()
         if self.settings:
-            from minicontainer.linux import procfs
+            from minicontainer.linux import procfs  # imported by the parent
 
             self.proc = procfs.hold()
         if self.hierarchies:
@@ -196,19 +194,29 @@ class Rootfs:
 
             cgroup_mounts.hold(self.hierarchies)
         for index, mount in enumerate(self.spec.mounts):
-            options = Options(mount.options)
-            if options.copy_up:
-                from minicontainer.linux import copying  # noqa: F401 - later nothing can be imported
-            if index in self.sources or options.flags & m.MS_REMOUNT:
-                continue
-            if options.bind or mount.type == "bind":
-                with field(f"mounts[{index}].source"):
-                    self.sources[index] = self._open_source(mount, options)
-            elif self.user_namespace and mount.type in REVEALING:
-                with field(f"mounts[{index}] ({mount.destination})"):
-                    self.made[index] = mounting.make_detached(mount, options)
+            if index not in self.sources:
+                self._hold_mount(index, mount, self.options[index])
         if self.user_namespace:
             self.devices.hold()
+
+    def _hold_host(self) -> None:
+        if not self.own_mounts:
+            self.host = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            return
+        because("hold the host's tree, for hooks")
+        self.host = fd.open_tree(fd.AT_FDCWD, "/", COPY | fd.AT_RECURSIVE)
+        because("a copy of a shared mount is shared with it, and pivot_root refuses such a place")
+        fd.mount_setattr(self.host, "", fd.AT_EMPTY_PATH | fd.AT_RECURSIVE, propagation=m.MS_PRIVATE)
+
+    def _hold_mount(self, index: int, mount: Mount, options: Options) -> None:
+        if options.flags & m.MS_REMOUNT:
+            return
+        if options.bind or mount.type == "bind":
+            with field(f"mounts[{index}].source"):
+                self.sources[index] = self._open_source(mount, options)
+        elif self.user_namespace and mount.type in REVEALING:
+            with field(f"mounts[{index}] ({mount.destination})"):
+                self.made[index] = mounting.make_detached(mount, options)
 
     def _open_source(self, mount: Mount, options: Options) -> int:
         if not mount.source:
@@ -230,7 +238,7 @@ class Rootfs:
             self._set()
 
     def _set(self) -> None:
-        from minicontainer.linux import procfs  # imported since `_hold`
+        from minicontainer.linux import procfs  # imported by the parent
 
         for name, path in self.settings.items():
             with field(f"linux.sysctl.{name}"):
@@ -241,7 +249,7 @@ class Rootfs:
     def mount(self, index: int, mount: Mount) -> None:
         """One of `fill`'s."""
         target = mounting.inside(mount.destination)
-        options = Options(mount.options)
+        options = self.options[index]
         _refuse_in_proc(mount, target)
         if index in self.sources:
             mounting.bind(mounting.newest(self.sources.pop(index), options), target, options)
@@ -327,6 +335,7 @@ def _settings(linux: Linux) -> dict[str, str]:
     if not linux.sysctl:
         return {}
     from minicontainer.libcontainer import sysctl
+    from minicontainer.linux import procfs  # noqa: F401 - later nothing can be imported
 
     found = {}
     for name in linux.sysctl:
