@@ -5,6 +5,8 @@ Exit status 1 if one of the containers cannot be started: the others are.
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from minicontainer.cli import command as verbs
@@ -14,9 +16,7 @@ from minicontainer.cli.several import each
 
 
 @verbs.command("resume", usage="[OPTIONS]", help="Start what restart policies say, after a boot")
-@verbs.flag(
-    "--unit", help="Print a systemd unit for /etc/systemd/system: resume at boot, suspend at shutdown"
-)
+@verbs.flag("--unit", help="Print a systemd unit that resumes at boot and suspends at shutdown")
 @click.pass_context
 def command(context: click.Context, unit: bool) -> None:
     """Print the name of each that was started.
@@ -29,7 +29,7 @@ def command(context: click.Context, unit: bool) -> None:
         from minicontainer.cli import systemd
 
         own = settings(context)
-        click.echo(systemd.unit(own.root, own.run_root), nl=False)
+        click.echo(systemd.unit(own.root, own.run_root, user=os.geteuid() != 0), nl=False)
         return
     from minicontainer.engine.resuming import resume
 

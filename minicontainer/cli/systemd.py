@@ -16,11 +16,11 @@ import os
 import sys
 
 UNIT = """\
+# minicontainer system resume --unit > {folder}/minicontainer.service
+# {enable} minicontainer
 [Unit]
 Description=Containers of minicontainer that restart
-Wants=network-online.target
-After=network-online.target
-RequiresMountsFor={places}
+{network}RequiresMountsFor={places}
 
 [Service]
 Type=oneshot
@@ -36,15 +36,29 @@ OOMPolicy=continue
 TasksMax=infinity
 
 [Install]
-WantedBy=multi-user.target
+WantedBy={target}
 """
+SYSTEM = {
+    "folder": "/etc/systemd/system",
+    "enable": "systemctl enable",
+    "network": "Wants=network-online.target\nAfter=network-online.target\n",
+    "target": "multi-user.target",
+}
+# An ordinary user's manager knows nothing of the network, and ends with the last session but for lingering.
+USER = {
+    "folder": "~/.config/systemd/user",
+    "enable": "loginctl enable-linger; systemctl --user enable",
+    "network": "",
+    "target": "default.target",
+}
 
 
-def unit(root: str, run_root: str) -> str:
-    """The text of the unit, for the command that was called and these folders."""
+def unit(root: str, run_root: str, *, user: bool) -> str:
+    """The text of the unit, for the command that was called and these folders; of systemd --user's."""
     words = [*_own(), "--root", root, "--run-root", run_root, "system"]
     return UNIT.format(
-        places=_line([root]),
+        **(USER if user else SYSTEM),
+        places=quoted(root),
         resume=_line([*words, "resume"]),
         suspend=_line([*words, "suspend"]),
     )
@@ -62,13 +76,15 @@ def _own() -> list[str]:
 
 
 def _line(words: list[str]) -> str:
-    return " ".join(quoted(word) for word in words)
+    return " ".join(quoted(word.replace("$", "$$")) for word in words)
 
 
 def quoted(word: str) -> str:
-    """A word of a command line of systemd's: systemd.service(5), "Command lines"; systemd.unit(5),
-    "Specifiers"."""
-    word = word.replace("%", "%%").replace("$", "$$")
+    """A word of a unit (systemd.syntax(7), "Quoting"; systemd.unit(5), "Specifiers").
+
+    In a command line, a dollar stands for itself when it is written twice (systemd.service(5)).
+    """
+    word = word.replace("%", "%%")
     if word and not set(word) & set(" \t\n\"'\\;"):
         return word
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")

@@ -296,6 +296,27 @@ def test_the_address_stays(mc: Runner) -> None:
     assert len(set(seen)) == 1
 
 
+@pytest.mark.needs("nat")
+def test_while_it_waits_it_has_no_address(mc: Runner) -> None:
+    container = restarting(mc, FAILS, "--network", "bridge")
+    held(mc, container)
+    assert mc.state(container, "{{.NetworkSettings.IPAddress}}") == ""
+    told = mc("system", "check").out.splitlines()
+    assert [line for line in told if container[:12] in line or line.startswith(("address", "link"))] == []
+
+
+def test_its_health_begins_anew(mc: Runner) -> None:
+    checks = ("--health-cmd", "cat /proc/uptime", "--health-interval", "100ms", "--health-retries", "1")
+    container = restarting(mc, "exec sleep 1000", *checks)
+    until(lambda: mc.state(container, "{{.State.Health.Status}}") == "healthy", "it is healthy")
+    last = "{{range .State.Health.Log}}{{.Start}} {{end}}"
+    first = mc.state(container, last).split()[-1]
+    mc.host.kill(mc.pid(container))
+    until(lambda: mc.state(container, FORM) == "running 0 1", "it runs again")
+    until(lambda: mc.state(container, last).split()[-1:] > [first], "it is probed again")
+    assert mc.state(container, "{{.State.Health.Status}}") == "healthy"
+
+
 def test_it_cannot_be_started_again(mc: Runner, tmp_path: Path) -> None:
     source = tmp_path / "bound"
     source.mkdir()

@@ -211,9 +211,14 @@ def test_the_unit_names_this_command(mc: Runner) -> None:
 
 
 @pytest.mark.needs("command:systemd-analyze")
-def test_systemd_takes_the_unit(mc: Runner, tmp_path: Path) -> None:
+@pytest.mark.parametrize("user", [False, True])
+def test_systemd_takes_the_unit(user: bool, tmp_path: Path) -> None:
     path = tmp_path / "minicontainer.service"
-    path.write_text(mc.ok("system", "resume", "--unit") + "\n")
+    text = systemd.unit("/var/lib/50% $HOME", "/run/minicontainer", user=user)
+    path.write_text(text)
+    assert '\nRequiresMountsFor="/var/lib/50%% $HOME"\n' in text
+    assert '--root "/var/lib/50%% $$HOME" --run-root /run/minicontainer system resume\n' in text
+    assert ("default.target" in text) is user
     ran = subprocess.run(
         ["systemd-analyze", "verify", str(path)], capture_output=True, text=True, check=False
     )
@@ -227,7 +232,6 @@ def test_systemd_takes_the_unit(mc: Runner, tmp_path: Path) -> None:
         ("/plain/path", "/plain/path"),
         ("/a b", '"/a b"'),
         ("/50%", "/50%%"),
-        ("/$HOME", "/$$HOME"),
         ('/q"', '"/q\\""'),
         ("/back\\slash", '"/back\\\\slash"'),
         ("", '""'),
