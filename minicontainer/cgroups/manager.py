@@ -12,6 +12,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     from minicontainer.cgroups.host import Hierarchies
@@ -45,8 +46,11 @@ if TYPE_CHECKING:
             Raises Conflict if it exists with processes in it; an empty one is taken over.
             """
 
-        def apply(self, resources: Resources) -> None:
-            """Write the limits.  Raises OSError as the kernel gave it, Unsupported for a missing file."""
+        def apply(self, resources: Resources, before: Callable[[list[str]], None] | None = None) -> None:
+            """Write the limits.  Raises OSError as the kernel gave it, Unsupported for a missing file.
+
+            ``before`` is told the paths of the control files, just before the first is written.
+            """
 
         def add(self, pid: int) -> None:
             """Move a process in, with all its threads; 0 is the calling process.

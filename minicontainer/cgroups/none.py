@@ -11,6 +11,8 @@ from minicontainer.errors import Unsupported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from minicontainer.cgroups.host import Hierarchies
     from minicontainer.oci.runtime import Resources
 
@@ -37,7 +39,7 @@ class NoManager:
     def create(self) -> None:
         """Nothing is made."""
 
-    def apply(self, resources: Resources) -> None:
+    def apply(self, resources: Resources, before: Callable[[list[str]], None] | None = None) -> None:
         """Raise Unsupported for any limit."""
         self.check(resources)
 

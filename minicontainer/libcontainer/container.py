@@ -19,6 +19,8 @@ from minicontainer.linux import pidfd, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.exec import Joined
     from minicontainer.libcontainer.options import Options
@@ -230,12 +232,15 @@ class Container:
         states.require(self.record.id, "resume", self.status())
         self.cgroup.thaw()
 
-    def update(self, resources: Resources) -> None:
-        """Give it other limits.  Raises Unsupported, InvalidConfig, Conflict (it has stopped), OSError."""
+    def update(self, resources: Resources, before: Callable[[list[str]], None] | None = None) -> None:
+        """Give it other limits; ``before`` as `Manager.apply` has it.
+
+        Raises Unsupported, InvalidConfig, Conflict (it has stopped), OSError.
+        """
         states.require(self.record.id, "update", self.status())
         self.cgroup.check(resources)
         try:
-            self.cgroup.apply(resources)
+            self.cgroup.apply(resources, before)
         finally:
             if self.status() == "stopped" and not self.cgroup.pids():
                 # It ended meanwhile: a group that was made just now came too late to be removed.

@@ -139,6 +139,7 @@ class Host:
         return {
             "mounts": self._named(looks.mounts()),
             "cgroups": self._groups(),
+            "limits": self._named(looks.limits(self.hierarchies)),
             "namespaces": looks.namespaces(living),
             "links": sorted(os.listdir("/sys/class/net")),
             "addresses": self._named(addresses),

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 OWN_PLACES = ("/proc", "/sys", "/dev", "/mnt")
 KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+LIMITS = (
+    "cpu.max", "cpu.shares", "cpu.weight", "memory.limit_in_bytes", "memory.max", "pids.max",
+)  # fmt: skip
 RECORDS = (
     "containers/*/container.json",
     "containers/*/status.json",
@@ -100,6 +103,19 @@ def addresses() -> list[str]:
         rows = read("/proc/net/if_inet6").splitlines()
         found |= {row.split()[0] for row in rows if not row.startswith("fe80")}
     return sorted(found)
+
+
+def limits(hierarchies: Iterable[str]) -> list[str]:
+    """What the kernel holds each container to."""
+    found = []
+    for folder in hierarchies:
+        for path in glob.glob(f"{folder}/minicontainer/*/*"):
+            if os.path.basename(path) in LIMITS:
+                try:
+                    found.append(f"{path}: {read(path)}")
+                except OSError:
+                    continue  # removed just now
+    return found
 
 
 def images(index: str) -> list[str]:

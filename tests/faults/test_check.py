@@ -10,7 +10,7 @@ import time
 import pytest
 
 from minicontainer.linux import mount
-from tests.faults.host import PATIENCE_S, ROOT, RUN, difference, on_a_host
+from tests.faults.host import PATIENCE_S, ROOT, RUN, SCRATCH, difference, on_a_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,6 +126,42 @@ def _until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
+
+
+@pytest.mark.needs("controller:cpu", "controller:pids")
+def test_an_update_that_was_killed(busybox_tar: Path) -> None:
+    killed_update(str(busybox_tar))
+
+
+@on_a_host
+def killed_update(host: Host, image: str) -> None:
+    """What was written to the kernel and not recorded is undone."""
+
+    def update(shares: int, pids: int, fault: str = "") -> int | None:
+        words = ["update", "--cpu-shares", str(shares), "--pids-limit", str(pids), "other"]
+        return host.run(*words, fault=fault).code
+
+    host.good("import", image, "busybox")
+    other = host.good("run", "-d", "--name", "other", *QUIET, "sleep", "1000")
+    assert update(512, 50) == 0  # what groups that takes, they are there from now on
+    assert update(256, 60, f"list:{SCRATCH}/steps") == 0
+    with open(f"{SCRATCH}/steps") as file:
+        writes = sum(" write_control#" in line for line in file)
+    assert writes > 1
+    before = host.steady()
+    assert any(line.endswith("/pids.max: 60") for line in before["limits"])
+    for number in range(2, writes + 1):
+        assert update(128, 70, f"caller:write_control#{number}:kill") == -9
+        told = [(one["kind"], one["where"]) for one in found(host)]
+        assert told == [("limits", f"container other ({other[:12]})")]
+        assert difference(before, host.facts()) != []
+        repaired = host.run("system", "check", "--repair")
+        assert repaired.code == 0, repaired.out
+        assert difference(before, host.facts()) == []
+    limits = "{{.HostConfig.CpuShares}} {{.HostConfig.PidsLimit}}"
+    assert host.good("inspect", "-f", limits, "other") == "256 60"
+    assert update(128, 70) == 0
+    assert host.good("inspect", "-f", limits, "other") == "128 70"
 
 
 def test_another_root(busybox_tar: Path) -> None:

@@ -102,6 +102,7 @@ OPERATIONS = {
     ),
 }
 BRIDGED = ("run -d bridge", "run bridge")
+NEEDS = {**dict.fromkeys(BRIDGED, ("nat",)), "update": ("controller:cpu", "controller:pids")}
 
 # The command was killed; the program (or init, before it became that) was, and the command says so.
 KILLED = (-9, 137)
@@ -111,7 +112,7 @@ KILLED = (-9, 137)
 @pytest.mark.parametrize("kind", jobs(KINDS))
 @pytest.mark.parametrize(
     "operation",
-    [pytest.param(one, marks=pytest.mark.needs("nat") if one in BRIDGED else ()) for one in OPERATIONS],
+    [pytest.param(one, marks=pytest.mark.needs(*NEEDS.get(one, ()))) for one in OPERATIONS],
 )
 def test_nothing_is_left(operation: str, kind: str, busybox_tar: Path) -> None:
     every_step(operation, kind, str(busybox_tar))

@@ -33,6 +33,8 @@ from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from minicontainer.cgroups.host import Hierarchies
     from minicontainer.cgroups.setting import Setting
     from minicontainer.cgroups.stats import Stats
@@ -78,7 +80,7 @@ class V1Manager:
             because(f"a control group of its own: {self._purpose(mount)}")
             tree.make(mount, self.path)
 
-    def apply(self, resources: Resources) -> None:
+    def apply(self, resources: Resources, before: Callable[[list[str]], None] | None = None) -> None:
         settings = self._settings(resources)
         policy = devices.policy(resources.devices)
         controllers = [setting.controller for setting in settings]
@@ -90,7 +92,9 @@ class V1Manager:
             self._join(controller)
         if resources.memory and resources.memory.check_before_update:
             check_usage(resources.memory, f"{self._folder('memory')}/memory.usage_in_bytes")
-        write(self._settings(resources), self._folder)
+        if before is not None:
+            before([f"{self._folder(setting.controller)}/{setting.file}" for setting in settings])
+        write(settings, self._folder)
         if resources.devices and os.path.isdir(self._folder("devices")):
             from minicontainer.cgroups.v1 import devices as controller_files
 

@@ -31,6 +31,8 @@ from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from minicontainer.cgroups.host import Hierarchies
     from minicontainer.cgroups.setting import Setting
     from minicontainer.cgroups.stats import Stats
@@ -73,13 +75,15 @@ class V2Manager:
         tree.make(self.root, self.path)
         nesting.enable(self.root, self.path, self.hierarchies.unified_controllers & ALWAYS)
 
-    def apply(self, resources: Resources) -> None:
+    def apply(self, resources: Resources, before: Callable[[list[str]], None] | None = None) -> None:
         settings = self._settings(resources)
         needed = {setting.controller for setting in settings} - {"cgroup"}
         nesting.enable(self.root, self.path, needed)
         if resources.memory and resources.memory.check_before_update:
             check_usage(resources.memory, f"{self.folder}/memory.current")
-        write(self._settings(resources), lambda _controller: self.folder)
+        if before is not None:
+            before([f"{self.folder}/{setting.file}" for setting in settings])
+        write(settings, lambda _controller: self.folder)
         if resources.devices:
             from minicontainer.cgroups.v2 import devices as device_program
 

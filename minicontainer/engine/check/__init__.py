@@ -11,6 +11,7 @@
     kernel.py
         no container runs                                ◄─► no group CGROUP/minicontainer/ID
         mounts are the monitors' own                     ◄─► none below ROOT and RUN in /proc/self/mountinfo
+        no update of limits is half done                 ◄─► the control files of a group
     network.py
         networks/bridge.json: bridge, endpoints          ◄─► links, nft tables, running containers
     store.py

@@ -1,4 +1,4 @@
-"""Control groups and mounts that no running container explains."""
+"""Control groups and mounts that no running container explains, and limits that nobody recorded."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import os
 from minicontainer import cgroups
 from minicontainer.cgroups import tree
 from minicontainer.cgroups.host import hierarchies
+from minicontainer.engine import updating
 from minicontainer.engine.check.finding import Finding
-from minicontainer.engine.check.life import give_back
+from minicontainer.engine.check.life import give_back, title
 from minicontainer.linux import mount
 from minicontainer.linux.door import because
 from minicontainer.util import files
@@ -27,6 +28,23 @@ def look(engine: Engine, lives: Lives) -> Iterator[Finding]:
     """See the table in the package."""
     yield from _groups(engine, lives)
     yield from _mounts(engine, lives)
+    yield from _updates(engine, lives)
+
+
+def _updates(engine: Engine, lives: Lives) -> Iterator[Finding]:
+    for container_id, found in lives.found.items():
+        if os.path.exists(f"{engine.folders.container(container_id)}/{updating.JOURNAL}"):
+            yield Finding(
+                "limits", f"container {title(found)}",
+                "an update was killed half-way: its limits may not be those that are recorded",
+                lambda one=container_id: _settle(engine, one),  # type: ignore[misc]
+            )  # fmt: skip
+
+
+def _settle(engine: Engine, container_id: str) -> str:
+    with engine.folders.container_lock(container_id):
+        updating.settle(engine.folders.container(container_id))
+    return f"container {container_id[:12]} has the limits that are recorded"
 
 
 def _groups(engine: Engine, lives: Lives) -> Iterator[Finding]:
