@@ -10,9 +10,11 @@ import time
 
 import pytest
 
+import minicontainer
 from minicontainer.errors import CommandNotFound, InvalidConfig
 from minicontainer.linux import namespaces
 from tests.bundles import NAMESPACES, Bundle
+from tests.conformance.runtimes import Runtime
 from tests.kernel.linux.child import mounted
 
 TYPE_CHECKING = False
@@ -93,6 +95,25 @@ def test_a_mount_namespace_by_its_path(containers: Containers, bundle: Bundle) -
     assert found.out.split() == [*sorted(os.listdir(bundle.rootfs)), "/proc/self"]
     assert root == "/"
     assert mountinfo() == before
+
+
+def test_a_mount_namespace_without_our_own_files(
+    containers: Containers, bundle: Bundle, tmp_path: Path
+) -> None:
+    """What init needs, its parent has imported; in a process of its own, for here all is."""
+    bundle.change({"linux.sysctl": {"net.ipv4.ip_forward": "1"}, "linux.personality": {"domain": "LINUX32"}})
+    bundle.mount("/etc", "tmpfs", "tmpfs", "tmpcopyup")
+    bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro")
+    bundle.script("cat /proc/sys/net/ipv4/ip_forward; head -1 /etc/passwd | cut -d: -f1")
+    ours = os.path.dirname(minicontainer.__file__)
+    hide = f"mount -t tmpfs none {ours}; echo; exec sleep 100"
+    with subprocess.Popen(["unshare", "--mount", "sh", "-ec", hide], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        bundle.namespace("mount", f"/proc/{other.pid}/ns/mnt")
+        found = Runtime("minicontainer", str(tmp_path / "state")).run(bundle, containers.new_id())
+        other.kill()
+    assert found.out == "1\nroot\n", found
 
 
 def test_a_host_name_needs_a_uts_namespace(containers: Containers, bundle: Bundle) -> None:
