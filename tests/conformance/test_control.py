@@ -22,20 +22,21 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 
 
-def await_run(bundle: Bundle) -> None:
-    """Until the program has said that it runs."""
+def started(runtime: Runtime, bundle: Bundle) -> str:
+    """The id of a container whose program has said that it runs."""
+    name = new_id()
+    runtime.create(bundle, name)
+    runtime.order("start", name)
     until = time.monotonic() + 10
     while not os.path.exists(f"{bundle.rootfs}/ran"):
         assert time.monotonic() < until
         time.sleep(0.01)
+    return name
 
 
 def test_kill_all_and_by_number(runtime: Runtime, sleeper: Bundle) -> None:
     sleeper.script("trap 'echo term > /term; exit 3' TERM; sleep 1000 & echo > /ran; wait")
-    name = new_id()
-    runtime.create(sleeper, name)
-    runtime.order("start", name)
-    await_run(sleeper)
+    name = started(runtime, sleeper)
     runtime.order("kill", name, "0")
     assert runtime.state(name)["status"] == "running"
     runtime.must("kill", "--all", name, "SIGTERM")
@@ -61,10 +62,7 @@ def test_kill_by_what_is_no_signal(runtime: Runtime, running: str, word: str) ->
 
 def test_the_default_signal_is_term(runtime: Runtime, sleeper: Bundle) -> None:
     sleeper.script("trap 'exit 3' TERM; echo > /ran; while :; do sleep 0.1; done")
-    name = new_id()
-    runtime.create(sleeper, name)
-    runtime.order("start", name)
-    await_run(sleeper)
+    name = started(runtime, sleeper)
     runtime.must("kill", name)
     runtime.await_status(name, "stopped")
 
