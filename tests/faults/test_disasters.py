@@ -401,6 +401,49 @@ def groups_gone(host: Host) -> bool:
     return True
 
 
+def power_off(host: Host) -> None:
+    """All processes, their groups and RUN are gone, as after a reboot."""
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            os.kill(int(name), signal.SIGKILL)
+    until = time.monotonic() + PATIENCE_S
+    while not groups_gone(host):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    shutil.rmtree(RUN)
+
+
+@pytest.mark.needs("nat")
+def test_a_reboot_with_a_network(busybox_tar: Path) -> None:
+    reboot_with_a_network(str(busybox_tar))
+
+
+@on_a_host
+def reboot_with_a_network(host: Host, image: str) -> None:
+    """The record of the bridge tells of links, rules and addresses that no longer are."""
+    clean = furnish(host, image)
+    first = [host.good("run", "-d", "--name", name, "busybox", "sleep", "1000") for name in ("one", "two")]
+    address = "{{.NetworkSettings.IPAddress}}"
+    before = {name: host.good("inspect", "-f", address, name) for name in ("one", "two")}
+    bridge = next(name for name in os.listdir("/sys/class/net") if name.startswith("minicontainer"))
+    power_off(host)
+    subprocess.run(["ip", "link", "del", bridge], check=True)
+    subprocess.run(["nft", "flush", "ruleset"], check=True)
+    with open("/proc/sys/net/ipv4/ip_forward", "w") as file:
+        file.write("0")
+    assert host.run("system", "check", "--repair").code == 0
+    off = host.steady()
+    for kind in ("addresses", "links", "rules"):
+        assert off[kind] == clean[kind]
+    host.good("start", "two", "one")
+    assert {name: host.good("inspect", "-f", address, name) for name in before} == before
+    assert "0% packet loss" in host.good("exec", "one", "ping", "-c", "1", before["two"])
+    host.good("rm", "-f", *first)
+    host.good("rm", "-f", "other")
+    left = [line for line in settled(host, clean, 0) if line.startswith("+ ")]
+    assert not left, "\n".join(left)
+
+
 def test_a_reboot(busybox_tar: Path) -> None:
     reboot(str(busybox_tar))
 
@@ -410,14 +453,7 @@ def reboot(host: Host, image: str) -> None:
     clean = furnish(host, image)
     container = box(host)
     host.good("run", "-d", "--rm", "--name", "passing", *QUIET, "sleep", "1000")
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            os.kill(int(name), signal.SIGKILL)
-    until = time.monotonic() + 5
-    while not groups_gone(host):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    shutil.rmtree(RUN)
+    power_off(host)
     result = host.run("system", "check")
     assert result.code == 1
     assert result.out.count("is recorded as running, but its monitor") == 3
