@@ -380,6 +380,25 @@ def test_many_runs_leave_nothing_in_the_monitor(mc: Runner) -> None:
     assert after[1] <= before[1] + 1024
 
 
+def test_a_client_that_is_behind_holds_nothing_up(mc: Runner) -> None:
+    script = "head -c 800000 /dev/zero | tr '\\0' x; exit 3"
+    words = ["run", "--name", "behind", "--network", "none", "--restart", "always", "busybox", "sh", "-c"]
+    client = mc.start(*words, script)
+    container = until(lambda: mc.ok("ps", "-aq", "--no-trunc"), "it is made")
+    until(lambda: status(mc, container).get("restarts", 0) >= 2, "others run after it", timeout=30)
+    out, _ = client.communicate(timeout=30)
+    assert (client.returncode, len(out)) == (3, 800000)  # of the first run, and no other
+
+    def children() -> str:
+        """Of the monitor, which waits: the process that stayed for the client is gone, and reaped."""
+        monitor = held(mc, container)
+        found = mc.host.sh(f"grep -sl '^PPid:.{monitor}$' /proc/[0-9]*/status || true")
+        let_go(mc, monitor)
+        return found
+
+    until(lambda: children() == "", "nothing is left of it", timeout=30)
+
+
 # -- what cannot be asked for
 
 
