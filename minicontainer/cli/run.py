@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from minicontainer.util.sockets import Socket
 
 
+class ConflictingStreamsError(UsageError):
+    """--attach and --detach."""
+
+    exit_code = 1  # Docker's command line's own, before the daemon hears of it
+
+
 @verb(
     "run",
     usage="[OPTIONS] IMAGE [COMMAND] [ARG...]",
@@ -60,7 +66,7 @@ def _run(ctx: Context, image: str, words: tuple[str, ...], flags: dict[str, Any]
     from minicontainer.engine import events
 
     if flags["attach"] and flags["detach"]:
-        raise UsageError("conflicting options: cannot specify both --attach and --detach")
+        raise ConflictingStreamsError("conflicting options: cannot specify both --attach and --detach")
     engine = engine_of(ctx)
     asked = container_of(image, words, flags)
     with IdFile(flags["cidfile"]) as file:

@@ -137,6 +137,24 @@ RUNS: list[tuple[list[str], list[str]]] = [
     (["--oom-score-adj", "5000"], ["true"]),
     (["-t"], ["tty"]),
     (["-it"], ["true"]),
+    (["-a", "stderr"], ["sh", "-c", "echo out; echo err >&2; exit 4"]),
+    (["-a", "nosuch"], ["true"]),
+    (["-d", "-a", "stdout"], ["true"]),
+    (["--dns", "1.1.1.1", "--dns-search", "a.b", "--dns-option", "ndots:3"], ["cat", "/etc/resolv.conf"]),
+    (["--dns", "x"], ["true"]),
+    (["--add-host", "a:192.0.2.1", "--add-host", "b=::1"], ["cat", "/etc/hosts"]),
+    (["--add-host", "a"], ["true"]),
+    (["--add-host", "a:b"], ["true"]),
+    (["--memory-swappiness", "101"], ["true"]),
+    (["--label-file", "/no/such"], ["true"]),
+    (["--pull", "sometimes"], ["true"]),
+    (["--device-read-iops", "x"], ["true"]),
+    (["--device-write-iops", "/dev/null:x"], ["true"]),
+    (["--blkio-weight-device", "x"], ["true"]),
+    (["--log-opt", "compress=true"], ["true"]),
+    (["--log-opt", "labels-regex=("], ["true"]),
+    (["--log-opt", "mode=nosuch"], ["true"]),
+    (["--log-opt", "tag={{.Nosuch}}"], ["true"]),
     ([], ["sh", "-c", "ls -l /dev | awk '{print $1, $3, $4, $5, $6, $NF}'"]),
     ([], ["sh", "-c", "ls -ld /proc /sys /dev /tmp /dev/shm | awk '{print $1, $3, $4}'"]),
     ([], ["sh", "-c", "umask; ulimit -c; cat /proc/1/comm"]),
@@ -184,6 +202,15 @@ OTHERS: list[list[str]] = [
     ["ps", "--format", "{{"], ["images", "nosuch", "-q"], ["rmi", "nosuch"], ["rmi"], ["nosuch"], ["run"],
     ["run", ""], ["run", "UPPER"], ["import", "/no/such", "x"], ["stop", "-t", "x", "nosuch"],
     ["kill", "-s", "NOSUCH", "nosuch"], ["version", "extra"], ["info", "extra"],
+    ["stats", "nosuch"], ["stats", "--no-stream", "--format", "{{"], ["stats", "--nosuch"],
+    ["system", "df", "extra"], ["system", "df", "--nosuch"], ["system", "prune", "extra"],
+    ["system", "prune", "-f", "--filter", "nosuch=1"], ["system", "prune", "-f", "--filter", "until=x"],
+    ["system", "prune", "-f", "--volumes", "--filter", "until=1h"],
+    ["image", "prune", "-f", "--filter", "nosuch=1"], ["image", "inspect", "nosuch"],
+    ["container", "prune", "-f", "--filter", "nosuch=1"], ["images", "-f", "nosuch=1"],
+    ["images", "-f", "since=nosuch"], ["images", "-f", "dangling=x"], ["image", "remove", "nosuch"],
+    ["container", "remove", "nosuch"], ["tag", "nosuch", "x"], ["history", "nosuch"], ["top", "nosuch"],
+    ["diff", "nosuch"],
     ["create", "--health-timeout=1us", IMAGE], ["create", "--health-timeout=-1s", IMAGE],
     ["create", "--no-healthcheck", "--health-retries=1", IMAGE],
     ["create", "--rm", "--restart=always", IMAGE], ["run", "--rm", "--restart=on-failure", IMAGE],
@@ -300,6 +327,45 @@ def _said(text: str) -> str:
     """An error without who says it, and of which container."""
     text = re.sub("^(minicontainer|Error response from daemon): ", "", text)
     return re.sub("[0-9a-f]{64}", "ID", text).strip()
+
+
+def test_columns_of_stats_and_df(mc: Runner, both: str) -> None:
+    start = ["--name", NAME, "-m", "64m", "--network", "none", both, "sleep", "60"]
+    docker("run", "-d", "--ulimit", "nofile=1024:1024", *start)
+    mc.ok("run", "-d", *start)
+    form = "{{.Container}} {{.Name}} {{.PIDs}} {{.NetIO}}"
+    arguments = ["stats", "--no-stream", "--format", form, NAME]
+    assert mc.ok(*arguments) == docker(*arguments).stdout.rstrip("\n")
+    for arguments in (["stats", "--no-stream", NAME], ["system", "df"]):
+        theirs, ours = docker(*arguments).stdout.splitlines(), mc.ok(*arguments).splitlines()
+        assert theirs[0].split() == ours[0].split()
+        assert [len(re.split(" {2,}", line)) for line in theirs] == [
+            len(re.split(" {2,}", line)) for line in ours
+        ]
+    fields = (["stats", "--no-stream", "--format", "json", NAME], ["system", "df", "--format", "json"])
+    for arguments in fields:
+        theirs, ours = docker(*arguments).stdout.splitlines()[0], mc.ok(*arguments).splitlines()[0]
+        assert list(json.loads(theirs)) == list(json.loads(ours))
+
+
+def test_the_same_image_takes_the_same_room(mc: Runner, both: str) -> None:
+    arguments = ["images", "--format", "{{.Size}}", both]
+    assert mc.ok(*arguments) == docker(*arguments).stdout.strip()
+
+
+def test_headings_of_df_in_detail(mc: Runner, both: str) -> None:
+    arguments = ["system", "df", "-v"]
+    theirs, ours = docker(*arguments).stdout.splitlines(), mc.ok(*arguments).splitlines()
+    assert [line.split() for line in theirs if line.isupper()] == [
+        line.split() for line in ours if line.isupper()
+    ]
+
+
+@pytest.mark.parametrize(
+    "verb", [["image", "prune"], ["image", "prune", "-a"], ["container", "prune"]], ids=" ".join
+)
+def test_questions(mc: Runner, both: str, verb: list[str]) -> None:
+    compare(mc, verb, output=True)
 
 
 def _told(line: str) -> str:

@@ -80,7 +80,7 @@ def test_standard_input_alone(mc: Runner) -> None:
 
 def test_attach_refuses(mc: Runner) -> None:
     said = "conflicting options: cannot specify both --attach and --detach"
-    refused(mc, "run", "-d", "-a", "stdout", "busybox", "true", code=125, said=said)
+    refused(mc, "run", "-d", "-a", "stdout", "busybox", "true", code=1, said=said)
     said = 'invalid argument "nosuch" for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR'
     refused(mc, "run", "-a", "nosuch", "busybox", "true", code=125, said=said)
 
