@@ -16,7 +16,9 @@ A sample runs by default, all with ``MINICONTAINER_FAULTS=all``, as in test_step
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 from collections import Counter
 
 import pytest
@@ -77,11 +79,7 @@ def every_call(host: Host, operation: str, kind: str, image: str) -> None:
     before, command, undo = OPERATIONS[operation]
     again = AGAIN.get(operation, [])
     host.good("import", image, "busybox")
-    with open(image, "rb") as source, open(f"{SCRATCH}/image.tar", "wb") as copy:
-        # Another image than the first: one more member behind the last.
-        copy.write(source.read().rstrip(b"\0"))
-        copy.write(bytes(-copy.tell() % 512))
-        copy.write(_member("second"))
+    archive(f"{SCRATCH}/image.tar")
     for words in [QUIET, *before, *again, command, *undo]:
         host.good(*words)
     start, images, kept = host.steady(), host.images(), set(host.containers())
@@ -165,12 +163,24 @@ def inject(name: str, number: int, action: str, follow: list[str]) -> list[str]:
     ]
 
 
-def _member(name: str) -> bytes:
-    """An empty file as the last member of a tar archive."""
-    import io
-    import tarfile
-
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        archive.addfile(tarfile.TarInfo(name))
-    return buffer.getvalue()
+def archive(path: str) -> None:
+    """An image of one member of each kind: each has calls of its own, and busybox has the same 300 times."""
+    kinds = [
+        ("bin", tarfile.DIRTYPE, 0o755, b""),
+        ("bin/program", tarfile.REGTYPE, 0o4755, bytes(range(256)) * 1024),
+        ("bin/name", tarfile.SYMTYPE, 0o777, b"program"),
+        ("bin/same", tarfile.LNKTYPE, 0o4755, b"bin/program"),
+        ("tmp", tarfile.DIRTYPE, 0o1777, b""),
+        ("tmp/empty", tarfile.REGTYPE, 0o600, b""),
+        ("tmp/pipe", tarfile.FIFOTYPE, 0o644, b""),
+        ("tmp/.wh.gone", tarfile.REGTYPE, 0o644, b""),
+    ]
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as made:
+        for name, kind, mode, content in kinds:
+            member = tarfile.TarInfo(name)
+            member.type, member.mode, member.mtime, member.uid = kind, mode, 1700000000, 7
+            if kind == tarfile.REGTYPE:
+                member.size = len(content)
+            else:
+                member.linkname = content.decode()
+            made.addfile(member, io.BytesIO(content))
