@@ -113,7 +113,7 @@ class Watch:
         return self._last
 
     def _all(self) -> list[Found]:
-        return [found for found in self.engine.containers() if self.every or found.running]
+        return [one for one in self.engine.containers() if self.every or one.running or one.restarting]
 
     def _now(self, found: Found) -> Found:
         from minicontainer.engine.records import Status
