@@ -10,11 +10,13 @@ real module and fills the stand-in with it.
 from __future__ import annotations
 
 import sys
-from types import ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any
+else:
+    ModuleType = type(sys)
 
 
 class _Deferred(ModuleType):

@@ -48,13 +48,14 @@ def command(ctx: Context, /, container: str, **flags: Any) -> None:
 
 def _batches(engine: Engine, found: Found, span: Span, *, follow: bool) -> Iterator[list[Entry]]:
     from minicontainer.engine import logread, logs
-    from minicontainer.linux import inotify
 
     folder = engine.folders.container(found.container.id)
     path = f"{folder}/{logs.FILE}"
     if not follow:
         yield from logread.read(path, span)
         return
+    from minicontainer.linux import inotify
+
     watch = inotify.Watch(folder)
     yield from logread.follow(path, span, lambda: engine.runs(found), watch.wait)
 
