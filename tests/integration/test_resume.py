@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ import pytest
 
 from minicontainer.cli import systemd
 from tests.faults.host import ROOT, RUN, on_a_host
-from tests.faults.test_disasters import groups_gone
+from tests.faults.test_disasters import groups_gone, power_off
 from tests.integration.runner import until
 from tests.integration.waiting import held, restarting, status
 
@@ -29,18 +28,6 @@ if TYPE_CHECKING:
 
 SLEEPS = ("--network", "none", "busybox", "sleep", "1000")
 isolated = pytest.mark.needs("network namespace", "pid namespace", "uts namespace", "cgroup namespace")
-
-
-def boot(host: Host) -> None:
-    """Every process is gone, and so is all that is below /run."""
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
-            os.kill(int(name), signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while not groups_gone(host):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    shutil.rmtree(RUN)
 
 
 def running(host: Host) -> set[str]:
@@ -77,17 +64,8 @@ def reboot(host: Host, image: str) -> None:
     settle(host, "on-failure-done", "exited")
     host.good("create", "--name", "never", "--restart", "always", *SLEEPS)
     host.good("run", "-d", "--rm", "--name", "passing", *SLEEPS)
-    boot(host)
-    expected = {
-        "always",
-        "unless-stopped",
-        "on-failure",
-        "on-failure-1",
-        "always-stopped",
-        "on-failure-stopped",
-    }
-    resumed = host.good("system", "resume").split()
-    assert resumed == [
+    power_off(host)
+    expected = [
         "always",
         "unless-stopped",
         "on-failure",
@@ -95,7 +73,8 @@ def reboot(host: Host, image: str) -> None:
         "always-stopped",
         "on-failure-stopped",
     ]
-    assert running(host) == expected
+    assert host.good("system", "resume").split() == expected  # the oldest first
+    assert running(host) == set(expected)
     assert host.good("system", "resume") == ""  # all that is to run does
     assert host.run("system", "check").code == 0
     for name in expected:
@@ -103,7 +82,7 @@ def reboot(host: Host, image: str) -> None:
         assert host.good("inspect", "-f", "{{.RestartCount}}", name) == "0"
     # The policies hold as before, and a stop counts.
     host.good("stop", "-t", "0", "unless-stopped")
-    boot(host)
+    power_off(host)
     assert "unless-stopped" not in host.good("system", "resume").split()
     host.good("rm", "-f", *host.containers())
 
@@ -125,7 +104,7 @@ def failing(host: Host, image: str) -> None:
     donor = ["run", "-d", "--name", "donor", "--restart", "always", "--ipc", "shareable", *SLEEPS]
     host.good(*donor)
     host.good("run", "-d", "--name", "joined", "--restart", "always", "--ipc", "container:donor", *SLEEPS)
-    boot(host)
+    power_off(host)
     os.rmdir(bound)
     result = host.run("system", "resume")
     assert result.code == 1
