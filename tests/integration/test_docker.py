@@ -344,8 +344,8 @@ def test_columns_of_stats_and_df(mc: Runner, both: str) -> None:
         ]
     fields = (["stats", "--no-stream", "--format", "json", NAME], ["system", "df", "--format", "json"])
     for arguments in fields:
-        theirs, ours = docker(*arguments).stdout.splitlines()[0], mc.ok(*arguments).splitlines()[0]
-        assert list(json.loads(theirs)) == list(json.loads(ours))
+        shown = docker(*arguments).stdout.splitlines()[0], mc.ok(*arguments).splitlines()[0]
+        assert list(json.loads(shown[0])) == list(json.loads(shown[1]))
 
 
 def test_the_same_image_takes_the_same_room(mc: Runner, both: str) -> None:
