@@ -12,9 +12,10 @@ from minicontainer.errors import MinicontainerError
 
 @verb("rmi", usage="[OPTIONS] IMAGE [IMAGE...]", help="Remove one or more images")
 @flag("-f", "--force", help="Also untag an image that stopped containers use")
+@flag("--no-prune", help="Keep untagged parents; there are none that an image would take along")
 @click.argument("images", nargs=-1, required=True)
 @click.pass_context
-def command(ctx: click.Context, images: tuple[str, ...], force: bool) -> None:
+def command(ctx: click.Context, images: tuple[str, ...], force: bool, no_prune: bool) -> None:
     """Untag or remove each, and print what was done."""
     from minicontainer.engine import images as removal
 

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 @option(
     "--blkio-weight", metavar="uint16", type=types.INTEGER, default=None, help="Block IO weight, 10 to 1000"
 )
+@option(
+    "--cpu-rt-period", metavar="int", type=types.INTEGER, default=None,
+    help="CPU real-time period, microseconds",
+)  # fmt: skip
+@option(
+    "--cpu-rt-runtime", metavar="int", type=types.INTEGER, default=None,
+    help="CPU real-time runtime, microseconds",
+)  # fmt: skip
 @option("--cpu-period", metavar="int", type=types.INTEGER, default=None, help="CPU CFS period, microseconds")
 @option("--cpu-quota", metavar="int", type=types.INTEGER, default=None, help="CPU CFS quota, microseconds")
 @option(

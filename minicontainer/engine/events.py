@@ -92,6 +92,11 @@ class OfExec:
         of_container(self.folders, self.container, whole, execID=self.id, **extra)
 
 
+def of_resizing(folders: Folders, container: Container, rows: int, columns: int) -> None:
+    """Append that a container's terminal has another size."""
+    of_container(folders, container, "resize", height=str(rows), width=str(columns))
+
+
 def of_image(folders: Folders, action: str, image_id: str, name: str = "", **extra: str) -> None:
     """Append an event of an image; Docker's ``name`` is the reference, or the id where there is none."""
     emit(folders, "image", action, image_id, {"name": name or image_id, **extra})

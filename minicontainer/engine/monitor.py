@@ -69,7 +69,7 @@ class Monitor:
         self.status = Status()
         self.starter = client
         self.lock = lock
-        self.session = Session(self.signal)
+        self.session = Session(self.signal, self.resized)
         self.runtime: Runtime | None = None
         self.network: BridgeNetwork | None = None
 
@@ -256,6 +256,10 @@ class Monitor:
         """Pass a client's signal on to the program."""
         restart_policy.mark_signal(self.engine.folders, self.container, number)
         self._kill(number)
+
+    def resized(self, rows: int, columns: int) -> None:
+        """Tell the journal of a new size of the terminal."""
+        events.of_resizing(self.engine.folders, self.container, rows, columns)
 
     def _kill(self, number: int) -> None:
         assert self.runtime is not None

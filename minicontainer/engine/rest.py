@@ -153,7 +153,10 @@ def _go_on(state: dict[str, Any]) -> Monitor | None:
     from minicontainer.engine import logs
     from minicontainer.engine.session import Session
 
-    session = Session(lambda number: _monitor(state, session).signal(number))
+    session = Session(
+        lambda number: _monitor(state, session).signal(number),
+        lambda rows, columns: _tell_size(state, rows, columns),
+    )
     session.restore(state["session"])
     if state.get("watch") is not None:  # another release may have had none
         session.watch = _watch(state)
@@ -176,6 +179,15 @@ def _watch(state: dict[str, Any]) -> Watch:
     from minicontainer.engine.records import Folders
 
     return Watch(Folders(state["root"], state["run"]), state["id"], state["watch"])
+
+
+def _tell_size(state: dict[str, Any], rows: int, columns: int) -> None:
+    """As `Monitor.resized`, without the engine's modules."""
+    from minicontainer.engine import events, records
+
+    folders = records.Folders(state["root"], state["run"])
+    container = records.load_container(folders.container(state["id"]))
+    events.of_resizing(folders, container, rows, columns)
 
 
 def _monitor(state: dict[str, Any], session: Session) -> Monitor:

@@ -61,10 +61,17 @@ class Client:
 
 
 class Session:
-    """Streams, clients and the loop.  ``facts`` greet a client; ``kill`` passes its signals on."""
+    """Streams, clients and the loop.
 
-    def __init__(self, kill: Callable[[int], None]) -> None:
+    ``facts`` greet a client; ``kill`` passes its signals on; ``resized`` is told each new size of the
+    terminal, rows and columns.
+    """
+
+    def __init__(
+        self, kill: Callable[[int], None], resized: Callable[[int, int], None] = lambda *_: None
+    ) -> None:
         self.kill = kill
+        self.resized = resized
         self.facts: dict[str, object] = {}
         self.log: Writer | None = None
         self.rest: Rest | None = None
@@ -294,7 +301,9 @@ class Session:
         elif kind == attach.RESIZE and self.console >= 0:
             from minicontainer.linux import terminal
 
-            terminal.set_size(self.console, *attach.read_resize(payload))
+            size = attach.read_resize(payload)
+            terminal.set_size(self.console, *size)
+            self.resized(*size)
         elif kind == attach.SIGNAL:
             self.kill(attach.read_signal(payload))
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 JOURNAL = "update.json"
 POLICY = ("restart_policy", "restart_retries")
 # Limits that one setting of the kernel is made of: who changes one of them writes both.
-TOGETHER = (("memory", "memory_swap"), ("cpu_period", "cpu_quota"))
+TOGETHER = (("memory", "memory_swap"), ("cpu_period", "cpu_quota"), ("cpu_rt_period", "cpu_rt_runtime"))
 
 
 def update(engine: Engine, text: str, changes: dict[str, Any]) -> None:

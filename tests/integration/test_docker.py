@@ -272,7 +272,10 @@ def test_health(mc: Runner, both: str, flags: list[str], program: str, status: s
     assert shapes[0] == shapes[1]
     words = ["--since", "1", "--until", f"{time.time():.9f}", "--filter", f"container={NAME}"]
     told = [*words, "--filter", "event=health_status", "--format", "{{.Action}}"]
-    assert set(mc.ok("events", *told).splitlines()) == set(docker("events", *told).stdout.splitlines())
+    journal = set(mc.ok("events", *told).splitlines())
+    assert journal == {f"health_status: {status}"}
+    # A daemon of Docker's keeps 256 events, and each probe is three.
+    assert set(docker("events", *told).stdout.splitlines()) <= journal
 
 
 def _shape(health: dict[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,26 @@ def test_a_container_s_whole_life(mc: Runner) -> None:
     assert (attributes["die"]["exitCode"], attributes["die"]["name"]) == ("137", "other")
 
 
+def sizes(mc: Runner, since: float) -> list[tuple[str, str]]:
+    """The sizes of terminals that were told, height and width."""
+    events = told(mc, since, "--filter", "event=resize")
+    return [(e["Actor"]["Attributes"]["height"], e["Actor"]["Attributes"]["width"]) for e in events]
+
+
+def test_a_terminal_s_size(mc: Runner) -> None:
+    since = time.time()
+    with mc.terminal(
+        "run", "-it", "--name", "sized", *NONE, "busybox", "sh", rows=20, columns=90
+    ) as terminal:
+        until(lambda: sizes(mc, since) == [("20", "90")], "the first size is told")
+        terminal.resize(33, 77)
+        until(lambda: sizes(mc, since)[1:] == [("33", "77")], "the second size is told")
+        terminal.type("stty size\n")
+        terminal.expect("33 77")
+        terminal.type("exit\n")
+        assert terminal.wait() == 0
+
+
 def test_images(mc: Runner) -> None:
     since = time.time()
     mc("run", "--name", "source", *NONE, "busybox", "true")
