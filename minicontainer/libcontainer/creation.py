@@ -15,7 +15,7 @@ import time
 
 from minicontainer import cgroups
 from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError, field
-from minicontainer.libcontainer import devices, sync, validate
+from minicontainer.libcontainer import claim, devices, sync, validate
 from minicontainer.libcontainer import state as states
 from minicontainer.libcontainer.init import Init
 from minicontainer.libcontainer.options import Options
@@ -57,6 +57,7 @@ class Creation:
         self.cgroup_path = self.linux.cgroups_path or f"{DEFAULT_PARENT}/{container_id}"
         self.asked = asked or Options()
         self.confinement: Confinement | None = None
+        self.claimed = ""
         self.undo: list[Callable[[], None]] = []
         self.opened: list[Callable[[], None]] = []
         if spec.hooks is not None:
@@ -152,6 +153,9 @@ class Creation:
         states.remove(self.folder)
 
     def _make_group(self, manager: Manager) -> None:
+        if manager.freezer_file:
+            self.claimed = self.cgroup_path
+        claim.write(self.folder, self.claimed)
         with field("linux.cgroupsPath"):
             self.undo.append(manager.delete)
             try:
@@ -159,6 +163,7 @@ class Creation:
             except Conflict:
                 self.undo.remove(manager.delete)  # the group is another's
                 raise
+        claim.write(self.folder, self.claimed, claim.MADE)
         with field("linux.resources"):
             manager.apply(self.resources)
 
@@ -325,6 +330,7 @@ class Creation:
         from minicontainer.libcontainer import borrowing
 
         path = os.path.realpath(os.path.join(self.bundle, self.spec.root.path))
+        claim.write(self.folder, self.claimed, claim.MADE, path)
         borrowing.borrow(path)
         self.undo.append(lambda: borrowing.give_back(path))
         return path
@@ -354,6 +360,7 @@ class Creation:
             linux=_shared(self.linux),
         )
         states.save(self.folder, record)
+        claim.forget(self.folder)
         if self.confinement is not None:
             from minicontainer.libcontainer import seccomp
 

@@ -28,6 +28,9 @@ def main(context: Context) -> int:
             raise
         # Whoever made it was killed before it was recorded, or its record is lost.
         if name == os.path.basename(name) and name not in ("", ".", ".."):
+            from minicontainer.libcontainer import claim
+
+            claim.take_back(os.path.join(context.root, name))
             states.remove(os.path.join(context.root, name))
         return 0
     # A container that waits for its start has no program to lose.

@@ -94,6 +94,9 @@ OPERATIONS = {
     "kill": Operation(["kill", BOX], setup=[START]),
     "stop": Operation(["stop", "-t", "0", BOX], setup=[START]),
     "restart": Operation(["restart", "-t", "0", BOX], setup=[START]),
+    "restart policy": Operation(
+        ["run", "-d", "--name", BOX, "--restart", "on-failure:1", *QUIET, "false"], ["wait", BOX]
+    ),
     "rm -f": Operation(["rm", "-f", BOX], setup=[START]),
     "commit": Operation(
         ["commit", BOX, "changed"],
