@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from minicontainer.cli import types
-from minicontainer.cli.command import argument, option, pass_context
+from minicontainer.cli.command import argument, pass_context
 from minicontainer.cli.command import command as verb
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.several import each
+from minicontainer.cli.stop import SIGNAL, TIMEOUT
 from minicontainer.cli.values import parse_signal
 from minicontainer.engine.restarting import restart
 
@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 
 
 @verb("restart", usage="[OPTIONS] CONTAINER [CONTAINER...]", help="Restart one or more containers")
-@option("-s", "--signal", "name", metavar="string", default=None, help="The signal to send")
-@option(
-    "-t", "--time", "--timeout", "timeout", metavar="int", type=types.INTEGER, default=None,
-    help="Seconds to wait before killing it (the container's own, or 10); -1: for ever",
-)  # fmt: skip
+@SIGNAL
+@TIMEOUT
 @argument("containers", nargs=-1, required=True)
 @pass_context
 def command(ctx: Context, containers: tuple[str, ...], name: str | None, timeout: int | None) -> None:

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from minicontainer.cli.context import Context
 
 
-@verb("stop", usage="[OPTIONS] CONTAINER [CONTAINER...]", help="Stop one or more running containers")
-@option("-s", "--signal", "name", metavar="string", default=None, help="The signal to send")
-@option(
+SIGNAL = option("-s", "--signal", "name", metavar="string", default=None, help="The signal to send")
+TIMEOUT = option(
     "-t", "--time", "--timeout", "timeout", metavar="int", type=types.INTEGER, default=None,
     help="Seconds to wait before killing it (the container's own, or 10); -1: for ever",
 )  # fmt: skip
+
+
+@verb("stop", usage="[OPTIONS] CONTAINER [CONTAINER...]", help="Stop one or more running containers")
+@SIGNAL
+@TIMEOUT
 @argument("containers", nargs=-1, required=True)
 @pass_context
 def command(ctx: Context, containers: tuple[str, ...], name: str | None, timeout: int | None) -> None:
