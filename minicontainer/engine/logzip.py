@@ -23,32 +23,38 @@ _CHUNK = 1 << 20
 def compress(source: str, target: str) -> None:
     """Make ``target`` of ``source``, whole or not at all, and remove that.
 
-    Killed between the two, both are there, with the same content.  Raises OSError.
+    Killed between the two, both are there, with the same content; before, nothing is left of it: the file
+    has no name until it is whole (open(2), O_TMPFILE).  Raises OSError.
     """
     import zlib
 
     from minicontainer.util.files import write_all
 
-    unfinished = f"{target}.tmp"
     fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    out = -1
     try:
-        out = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-        try:
-            deflate, crc, length = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS), 0, 0
-            write_all(out, _HEADER + _name(os.fstat(fd)) + b"\0")
-            while data := os.read(fd, _CHUNK):
-                crc, length = zlib.crc32(data, crc), length + len(data)
-                write_all(out, deflate.compress(data))
-            write_all(out, deflate.flush() + _number(crc) + _number(length))
-        except BaseException:
-            os.unlink(unfinished)
-            raise
-        finally:
-            os.close(out)
+        out = os.open(os.path.dirname(target), os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o640)
+        deflate, crc, length = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS), 0, 0
+        write_all(out, _HEADER + _name(os.fstat(fd)) + b"\0")
+        while data := os.read(fd, _CHUNK):
+            crc, length = zlib.crc32(data, crc), length + len(data)
+            write_all(out, deflate.compress(data))
+        write_all(out, deflate.flush() + _number(crc) + _number(length))
+        _give_name(out, target)
     finally:
         os.close(fd)
-    os.rename(unfinished, target)
+        if out >= 0:
+            os.close(out)
     os.unlink(source)
+
+
+def _give_name(fd: int, target: str) -> None:
+    """As open(2) shows it; only with a descriptor of the folder does os.link() follow the link there."""
+    own = os.open("/proc/self/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.link(str(fd), target, src_dir_fd=own)
+    finally:
+        os.close(own)
 
 
 def _number(value: int) -> bytes:

@@ -278,13 +278,14 @@ def test_a_compression_that_was_killed_shows_every_line_once(tmp_path: Path) -> 
     logzip.compress(f"{path}.1", f"{path}.1.gz")
     assert shown(path) == lines
     (tmp_path / "log.1").write_bytes(kept)  # killed before it was removed
-    (tmp_path / "log.1.gz.tmp").write_bytes(b"half")
     assert shown(path) == lines
     again = logs.Writer(str(path), limit=1000, files=4, compress=True)
     again.write("stdout", numbered(60, 90))
     left = [int(text) for text in shown(path)]
     assert left == [*range(left[0], 90)]
     assert left[0] < 60
+    assert {name.partition(".gz")[0] for name in os.listdir(tmp_path)} == {"log", "log.1", "log.2", "log.3"}
+    assert len(os.listdir(tmp_path)) == 4
 
 
 def test_a_damaged_file_spoils_no_other(tmp_path: Path) -> None:
