@@ -12,6 +12,7 @@ from minicontainer.cgroups.host import hierarchies
 from minicontainer.errors import MinicontainerError
 from minicontainer.libcontainer.container import Container
 from minicontainer.libcontainer.options import Options
+from tests.kernel.linux.child import children
 from tests.outcome import Outcome
 
 TYPE_CHECKING = False
@@ -128,7 +129,7 @@ class Holdings:
 
     def __init__(self, prefix: str, root: str) -> None:
         self.descriptors = {name: _target(name) for name in os.listdir("/proc/self/fd")}
-        self.children = _children()
+        self.children = children()
         with open("/proc/self/mountinfo") as table:
             # Only of this test's folder: others may mount elsewhere meanwhile.
             self.mounts = [line for line in table if os.path.dirname(root) in line]
@@ -155,11 +156,6 @@ def _target(fd: str) -> str:
         return os.readlink(f"/proc/self/fd/{fd}")
     except FileNotFoundError:
         return ""  # the descriptor that listed the folder
-
-
-def _children() -> set[str]:
-    with open(f"/proc/self/task/{os.getpid()}/children") as file:
-        return set(file.read().split())
 
 
 def _groups() -> list[str]:

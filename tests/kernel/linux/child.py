@@ -56,6 +56,12 @@ def _answer(work: Callable[[], Any], writer: int) -> None:
     os._exit(0)
 
 
+def children() -> set[str]:
+    """The processes that this one has made and not collected, by their numbers."""
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        return set(file.read().split())
+
+
 def own_mounts() -> None:
     """A mount namespace of this process's own, from which nothing reaches the host."""
     namespaces.unshare(namespaces.FLAGS["mount"])
