@@ -203,7 +203,10 @@ def _report(error: BaseException, text: str, status: int, told: Told) -> int:
     else:
         text = " ".join(text.split("\n"))
     if text:
-        echo(f"{NAME}: {text}", err=True)
+        try:
+            echo(f"{NAME}: {text}", err=True)
+        except OSError:
+            _discard_output(2)  # the exit status tells it all the same
     try:
         sys.stdout.flush()
     except OSError:
@@ -224,10 +227,10 @@ def _nobody_reads() -> bool:
     return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
 
 
-def _discard_output() -> None:
+def _discard_output(stream: int = 1) -> None:
     """Let what is still buffered go nowhere."""
     null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    os.dup2(null, 1)
+    os.dup2(null, stream)
     os.close(null)
 
 

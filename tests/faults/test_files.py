@@ -103,7 +103,9 @@ def every_call(host: Host, operation: str, kind: str, image: str) -> None:
         how = "by itself" if not difference(start, host.facts()) else "by ps"
         if result.code is None or "Traceback" in result.err or "internal error" in result.err:
             trouble.append(f"{about}: ended with {result.code}: {result.err.strip()}")
-        elif len(result.err.splitlines()) > 1 or (result.code not in (0, 137, -9) and not result.err):
+        # Where it is the message that could not be written, the exit code alone tells.
+        silent = not result.err and result.code not in (0, 137, -9) and not (follow and name == "write")
+        if len(result.err.splitlines()) > 1 or silent:
             trouble.append(f"{about}: ended with {result.code}, and said {result.err!r}")
         second = host.run(*command)
         if second.code and not ((again or operation == "rename") and "o such" in second.err):

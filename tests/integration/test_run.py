@@ -245,6 +245,13 @@ def test_closed_streams_are_no_obstacle(mc: Runner) -> None:
     assert command.returncode == 6
 
 
+def test_an_error_that_cannot_be_written_has_its_exit_code(mc: Runner) -> None:
+    with open("/dev/full", "wb") as full:
+        running = mc.start(*PLAIN, "no-such-program", stderr=full)
+        out, _ = running.communicate(timeout=30)
+    assert (running.returncode, out) == (127, b"")
+
+
 def test_full_output_device_is_one_line(mc: Runner) -> None:
     with open("/dev/full", "wb") as full:
         running = mc.start(*PLAIN, "echo", "hi", stdout=full, stderr=subprocess.PIPE)
