@@ -13,24 +13,21 @@ import errno
 import os
 import select
 
-from minicontainer import cgroups
-from minicontainer.engine import events, health, pausing, records, restart_policy
+from minicontainer.engine import events, health, records, restart_policy
 from minicontainer.engine.naming import Names
 from minicontainer.engine.records import Container, Folders, HostConfig, Status
 from minicontainer.errors import Conflict, CorruptData, MinicontainerError, NotFound
-from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.state import start_time
 from minicontainer.linux import signals
-from minicontainer.storage import driver as storage_driver
-from minicontainer.storage import temporary
-from minicontainer.storage.tree import remove_tree
 from minicontainer.util.suppress import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from minicontainer.cgroups.manager import Manager
     from minicontainer.engine.health import Health
     from minicontainer.image.model import Image
     from minicontainer.image.store import ImageStore
+    from minicontainer.libcontainer.container import Container as Runtime
     from minicontainer.network.bridge import BridgeNetwork
     from minicontainer.storage.contract import Driver
     from minicontainer.util.sockets import Socket
@@ -77,6 +74,8 @@ class Found:
     def paused(self) -> bool:
         """Whether its processes are frozen: as the kernel says, when this is first asked."""
         if self._paused is None:
+            from minicontainer.engine import pausing
+
             self._paused = self.running and pausing.frozen(self.container.id)
         return self._paused
 
@@ -125,7 +124,9 @@ class Engine:
         """A storage driver; without a name, the one new containers get."""
         name = name or self.storage
         if name not in self._drivers:
-            self._drivers[name] = storage_driver(self.folders.root, name)
+            from minicontainer import storage
+
+            self._drivers[name] = storage.driver(self.folders.root, name)
         return self._drivers[name]
 
     @property
@@ -240,17 +241,23 @@ class Engine:
 
     def sweep_if_needed(self) -> None:
         """Remove what killed commands left half-made, or half removed."""
+        from minicontainer.storage import temporary
+
         if temporary.sweep(self.folders.containers):
             self._forget_the_gone()
 
     def sweep(self) -> str:
         """The same, where only a part of it is left; says so."""
+        from minicontainer.storage import temporary
+
         temporary.sweep(self.folders.containers)
         self._forget_the_gone()
         return "removed what was left of containers that do not exist"
 
     def _forget_the_gone(self) -> None:
         """Names, sockets and locks of containers that do not exist."""
+        from minicontainer.storage.tree import remove_tree
+
         with self.folders.lock():
             self.names.forget_the_gone()
             for container_id in os.listdir(self.folders.monitors):
@@ -330,18 +337,28 @@ class Engine:
         """libcontainer's side of a running container.  Raises Conflict if it does not run."""
         found.require_running()
         try:
-            return Runtime.load(found.container.id, self.folders.runtime)
+            return self._runtime(found.container.id)
         except NotFound:  # it has ended just now
             raise Conflict(f"container {found.container.id} is not running") from None
+
+    def _runtime(self, container_id: str) -> Runtime:
+        from minicontainer.libcontainer.container import Container as Runtime
+
+        return Runtime.load(container_id, self.folders.runtime)
+
+    def _group(self, container_id: str) -> Manager:
+        from minicontainer import cgroups
+
+        return cgroups.manager(f"/minicontainer/{container_id}")
 
     def signal(self, container_id: str, number: int) -> None:
         """Pass a signal on to a program that may have ended just now."""
         try:
-            Runtime.load(container_id, self.folders.runtime).kill(number)
+            self._runtime(container_id).kill(number)
         except (NotFound, CorruptData):
             # Not made yet, or somebody spoiled /run's part of it: the group is known by its name.
             if number == signals.SIGKILL:
-                cgroups.manager(f"/minicontainer/{container_id}").kill()
+                self._group(container_id).kill()
         except MinicontainerError:
             return  # it has ended
 
@@ -408,6 +425,8 @@ class Engine:
                 return False  # now it can be
         self.ask_to_end(found.container, signals.SIGKILL)
         if found.paused:
+            from minicontainer.engine import pausing
+
             pausing.let_go(self, container_id)
         self.wait(found, RETRY)  # one that is only being started has no process to kill yet
         return False
@@ -432,6 +451,9 @@ class Engine:
 
         While ``away`` is there, `sweep` finds all that a kill leaves.
         """
+        from minicontainer.storage import temporary
+        from minicontainer.storage.tree import remove_tree
+
         remove_tree(f"{self.folders.monitors}/{container.id}")
         away, fd = temporary.take_away(self.folders.container(container.id))
         try:
@@ -475,11 +497,13 @@ class Engine:
 
     def give_back(self, container: Container) -> None:
         """What a container holds besides its folder: processes, control group, runtime state, address."""
+        from minicontainer.storage.tree import remove_tree
+
         try:
-            Runtime.load(container.id, self.folders.runtime).delete(force=True)
+            self._runtime(container.id).delete(force=True)
         except (NotFound, CorruptData):
             # Killed before libcontainer had written its state, or that was spoiled: so by the group's name.
-            manager = cgroups.manager(f"/minicontainer/{container.id}")
+            manager = self._group(container.id)
             manager.kill()
             manager.delete()
         remove_tree(f"{self.folders.runtime}/{container.id}")
