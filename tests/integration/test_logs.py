@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import re
 import time
@@ -139,6 +141,9 @@ def test_without_a_log(mc: Runner) -> None:
         (("--log-opt", "max-file=0"), "max-file cannot be less than 1"),
         (("--log-opt", "max-size=much"), "invalid size: 'much'"),
         (("--log-opt", "colour=red"), "unknown log opt 'colour' for json-file log driver"),
+        (("--log-opt", "compress=true"), "compress cannot be true when max-file is less than 2"),
+        (("--log-opt", "tag={{.Nosuch}}"), "log-opt tag"),
+        (("--log-opt", "mode=non-blocking"), "logging mode non-blocking"),
         (("--log-opt", "max-size"), "invalid logging opts format: max-size"),
     ],
 )
@@ -165,8 +170,31 @@ def test_rotation(mc: Runner) -> None:
     assert mc.ok("logs", "--tail", "60", "wrote").split() == [str(n) for n in range(941, 1001)]
 
 
-def test_a_follower_sees_every_line_across_rotations(mc: Runner) -> None:
-    limits = ("--log-opt", "max-size=3k", "--log-opt", "max-file=200")
+def test_rotated_files_are_compressed(mc: Runner) -> None:
+    limits = ("--log-opt", "max-size=4k", "--log-opt", "max-file=3", "--log-opt", "compress=true")
+    mc("run", "--name", "wrote", "--network", "none", *limits, "busybox", "seq", "1000")
+    folder = f"{mc.root}/containers/{mc.state('wrote', '{{.Id}}')}"
+    files = sorted(name for name in os.listdir(folder) if name.startswith("log.json"))
+    assert files == ["log.json", "log.json.1.gz", "log.json.2.gz"]
+    with gzip.open(f"{folder}/log.json.1.gz") as file:
+        assert all(json.loads(line)["stream"] == "stdout" for line in file)
+    lines = [int(text) for text in mc.ok("logs", "wrote").split()]
+    assert 80 < len(lines) < 300
+    assert lines == [*range(lines[0], 1001)]
+    assert mc.ok("logs", "--tail", "60", "wrote").split() == [str(n) for n in range(941, 1001)]
+
+
+def test_a_tag_and_what_is_found_in_names(mc: Runner) -> None:
+    options = {"tag": "{{.Name}}/{{.ImageName}}", "labels-regex": "^tier", "env-regex": "LEVEL$"}
+    flags = [word for name, value in options.items() for word in ("--log-opt", f"{name}={value}")]
+    words = ("-l", "tier.one=web", "-l", "other=x", "-e", "LOG_LEVEL=3", "--network", "none", "busybox")
+    mc.ok("run", "--name", "tagged", *flags, *words, "echo", "text")
+    assert mc.ok("logs", "--details", "tagged") == "LOG_LEVEL=3,tag=tagged%2Fbusybox,tier.one=web text"
+
+
+@pytest.mark.parametrize("compress", ["false", "true"])
+def test_a_follower_sees_every_line_across_rotations(mc: Runner, compress: str) -> None:
+    limits = ("--log-opt", "max-size=3k", "--log-opt", "max-file=200", "--log-opt", f"compress={compress}")
     script = "for i in $(seq 40); do seq $((i * 100 - 99)) $((i * 100)); sleep 0.02; done"
     container = mc.ok("run", "-d", "--network", "none", *limits, "busybox", "sh", "-c", script)
     assert mc.ok("logs", "-f", container).split() == [str(n) for n in range(1, 4001)]
