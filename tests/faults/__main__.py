@@ -19,7 +19,7 @@ from tests.faults import test_files, test_steps
 from tests.faults.host import HOWS
 
 TABLE = ".cache/faults.txt"
-OTHERS = [f"tests/faults/test_{name}.py" for name in ("bench", "check", "restore", "disasters")]
+OTHERS = [f"tests/faults/test_{name}.py" for name in ("bench", "check", "create", "restore", "disasters")]
 HEADERS = ("operation", "steps", "failures tried", *HOWS[:-1], "leaked", "not as it should")
 
 
