@@ -12,6 +12,7 @@ its own reason.
 
 from __future__ import annotations
 
+import errno
 import functools
 import itertools
 import os
@@ -20,6 +21,7 @@ import tempfile
 
 import pytest
 
+from minicontainer.cgroups.host import hierarchies
 from tests import needs
 from tests.bundles import Bundle
 from tests.conformance.runtimes import Refused, Runtime
@@ -38,6 +40,26 @@ _number = itertools.count()
 def new_id() -> str:
     """An id that no other test has."""
     return f"conf{os.getpid()}-{next(_number)}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def groups_of_references() -> Iterator[None]:
+    """Those control groups that runc and crun leave of some containers."""
+    yield
+    found = hierarchies()
+    for mount in {*found.bound.values(), *found.named.values(), *filter(None, [found.unified])}:
+        for name in os.listdir(mount):
+            if name.startswith(f"conf{os.getpid()}-"):
+                _remove(f"{mount}/{name}")
+
+
+def _remove(group: str) -> None:
+    try:
+        for folder, _, _ in os.walk(group, topdown=False):
+            os.rmdir(folder)
+    except OSError as error:
+        if error.errno != errno.EBUSY:  # a process in it has not ended yet
+            raise
 
 
 @functools.cache
