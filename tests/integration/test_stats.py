@@ -40,7 +40,8 @@ def control(mc: Runner, name: str, v1: str, v2: str) -> str | None:
     """A control file of the container's group; None where nobody counts."""
     found = hierarchies()
     controller = v1.partition(".")[0]
-    if controller not in found.bound and {"blkio": "io"}.get(controller, controller) not in found.unified_controllers:
+    on_v2 = {"blkio": "io"}.get(controller, controller)
+    if controller not in found.bound and on_v2 not in found.unified_controllers:
         return None
     mount, file = (found.bound[controller], v1) if controller in found.bound else (found.unified, v2)
     with open(f"{mount}/minicontainer/{mc.state(name, '{{.Id}}')}/{file}") as opened:

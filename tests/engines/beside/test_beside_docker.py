@@ -1,19 +1,19 @@
 """The same commands given to Docker: exit codes, and what a container sees, are the same.
 
-Runs where a Docker daemon is reachable (DOCKER_HOST); its bridge is not needed.
+Docker is the private dockerd of this tier, with runc; ours is on the integration tests' host, which is
+compared before and after each test.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import time
 
 import pytest
 
+from tests.engines import engine
 from tests.integration.runner import until
 from tests.integration.waiting import held
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from tests.engines.docker import Docker
     from tests.integration.runner import Runner
 
 IMAGE = "minicontainer-comparison"
@@ -37,15 +38,16 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="session")
-def image(busybox_tar: Path) -> Iterator[str]:
-    """busybox under the same name in Docker's store; skips without a daemon."""
-    if not os.environ.get("DOCKER_HOST") or not shutil.which("docker"):
-        pytest.skip("no Docker daemon: DOCKER_HOST is not set, or docker is not installed")
-    if docker("version").returncode:
-        pytest.skip(f"no Docker daemon at {os.environ['DOCKER_HOST']}")
-    docker("import", "--change", 'CMD ["sh"]', str(busybox_tar), IMAGE)
-    yield IMAGE
-    docker("rmi", "-f", IMAGE)
+def image(busybox_tar: Path, dockerd: Docker) -> Iterator[str]:
+    """busybox under the same name in Docker's store."""
+    if not engine.runtime_path("runc"):
+        pytest.skip("runc is not installed")
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in dockerd.environment.items():
+            environment.setenv(name, value)
+        docker("import", "--change", 'CMD ["sh"]', str(busybox_tar), IMAGE)
+        yield IMAGE
+        docker("rmi", "-f", IMAGE)
 
 
 @pytest.fixture
@@ -58,9 +60,8 @@ def both(mc: Runner, image: str, busybox_tar: Path) -> Iterator[str]:
 
 def compare(mc: Runner, arguments: list[str], *, output: bool) -> None:
     """Exit codes are the same, and so is ``output`` if it can be."""
-    # Without CAP_SYS_RESOURCE Docker's own limit of open files cannot be set.
-    limits = ["--ulimit", "nofile=1024:1024"] if arguments[0] == "run" else []
-    theirs = docker(arguments[0], *limits, *arguments[1:])
+    runtime = ["--runtime=runc"] if arguments[0] == "run" else []
+    theirs = docker(arguments[0], *runtime, *arguments[1:])
     ours = mc(*arguments)
     assert ours.code == theirs.returncode, f"{ours}\n{theirs}"
     if output:
@@ -187,7 +188,7 @@ EXECS: list[tuple[list[str], list[str]]] = [
 @pytest.mark.parametrize(("flags", "command"), EXECS, ids=lambda words: " ".join(words)[:60])
 def test_exec(mc: Runner, both: str, flags: list[str], command: list[str]) -> None:
     start = ["run", "-d", "--name", NAME, "--network", "none", both, "sleep", "60"]
-    assert docker("run", "--ulimit", "nofile=1024:1024", *start[1:]).returncode == 0
+    assert docker("run", "--runtime=runc", *start[1:]).returncode == 0
     mc.ok(*start)
     # Docker prints what kept a program from starting on standard output.
     compare(mc, ["exec", *flags, NAME, *command], output=False)
@@ -231,7 +232,7 @@ def test_other_verbs(mc: Runner, both: str, arguments: list[str]) -> None:
 
 def test_columns_of_ps_and_images(mc: Runner, both: str) -> None:
     start = ["--name", NAME, "--network", "none", both, "sh", "-c", "echo a b; exit 3"]
-    docker("run", "--ulimit", "nofile=1024:1024", *start)
+    docker("run", "--runtime=runc", *start)
     mc("run", *start)
     for arguments in (["ps", "-a", "--filter", f"name={NAME}"], ["images", both]):
         theirs, ours = docker(*arguments).stdout.splitlines(), mc.ok(*arguments).splitlines()
@@ -252,7 +253,7 @@ CHECKS: list[tuple[list[str], str, str]] = [
 @pytest.mark.parametrize(("flags", "program", "status"), CHECKS, ids=lambda value: str(value)[:40])
 def test_health(mc: Runner, both: str, flags: list[str], program: str, status: str) -> None:
     start = ["-d", "--name", NAME, "--network", "none", "--health-interval", "100ms", *flags, both]
-    dockers = docker("run", "--ulimit", "nofile=1024:1024", *start, *program.split())
+    dockers = docker("run", "--runtime=runc", *start, *program.split())
     assert dockers.returncode == 0, dockers
     own = mc.ok("run", *start, *program.split())
 
@@ -303,7 +304,7 @@ WAITING: list[list[str]] = [
 
 def test_waiting_to_be_restarted(mc: Runner, both: str) -> None:
     start = ["-d", "--name", NAME, "--network", "none", "--restart", "always", both, "sh", "-c", "exit 3"]
-    assert docker("run", "--ulimit", "nofile=1024:1024", *start).returncode == 0
+    assert docker("run", "--runtime=runc", *start).returncode == 0
     mc.ok("run", *start)
     held(mc, mc.state(NAME, "{{.Id}}"))
     form = "{{.State.Restarting}} {{.RestartCount}}"
@@ -334,7 +335,7 @@ def _said(text: str) -> str:
 
 def test_columns_of_stats_and_df(mc: Runner, both: str) -> None:
     start = ["--name", NAME, "-m", "64m", "--network", "none", both, "sleep", "60"]
-    docker("run", "-d", "--ulimit", "nofile=1024:1024", *start)
+    docker("run", "-d", "--runtime=runc", *start)
     mc.ok("run", "-d", *start)
     form = "{{.Container}} {{.Name}} {{.PIDs}} {{.NetIO}}"
     arguments = ["stats", "--no-stream", "--format", form, NAME]
