@@ -1,4 +1,4 @@
-"""The integration tests' command line and host (tests/integration/conftest.py), beside an engine of this tier."""
+"""The command line and host of the integration tests, beside an engine of this tier."""
 
 from tests.integration.conftest import (  # noqa: F401 (fixtures: host is around every test)
     busybox_id,
