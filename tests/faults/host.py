@@ -264,6 +264,7 @@ def _in_child(work: Callable[[Host], None]) -> str:
     groups = {folder: f"{folder}/{name}" for folder in _cgroup_mounts()}
     reader, writer = os.pipe()
     for folder, group in groups.items():
+        _hand_down(folder)
         os.mkdir(group)
         for file in ("cpuset.cpus", "cpuset.mems"):
             if os.path.exists(f"{folder}/cpuset.sched_load_balance"):  # v1: empty, and takes no process
@@ -282,16 +283,24 @@ def _in_child(work: Callable[[Host], None]) -> str:
     return text or (f"the host ended with {status}" if status else "")
 
 
+def _hand_down(folder: str) -> None:
+    """v2: what the root of this hierarchy has, its children may have; v1 has no such files."""
+    if os.path.exists(f"{folder}/cgroup.subtree_control"):
+        for controller in looks.read(f"{folder}/cgroup.controllers").split():
+            try:
+                _write(f"{folder}/cgroup.subtree_control", f"+{controller}")
+            except OSError:
+                continue  # a container's own root has processes; cpu refuses beside real-time tasks
+
+
 def _be_between(work: Callable[[Host], None], groups: dict[str, str], writer: int) -> None:
-    """The process that enters the groups and namespaces and makes pid 1; does not return."""
+    """The process that enters the namespaces and makes pid 1; does not return."""
     text = ""
     try:
-        for group in groups.values():
-            _write(f"{group}/cgroup.procs", "0")
-        namespaces.unshare(NEW | process.CLONE_NEWCGROUP)
+        namespaces.unshare(NEW)
         first = os.fork()
         if first == 0:
-            _be_first(work, writer)
+            _be_first(work, groups, writer)
         os.waitpid(first, 0)
     except BaseException:
         text = traceback.format_exc()
@@ -299,10 +308,14 @@ def _be_between(work: Callable[[Host], None], groups: dict[str, str], writer: in
     os._exit(0)
 
 
-def _be_first(work: Callable[[Host], None], writer: int) -> None:
+def _be_first(work: Callable[[Host], None], groups: dict[str, str], writer: int) -> None:
     text = ""
     hierarchies: list[str] = []
     try:
+        # Only here: cgroup v2 lets nobody of outside be in the group that is the root of a namespace.
+        for group in groups.values():
+            _write(f"{group}/cgroup.procs", "0")
+        namespaces.unshare(process.CLONE_NEWCGROUP)
         hierarchies = _furnish()
         work(Host(hierarchies))
     except BaseException:

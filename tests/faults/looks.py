@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 OWN_PLACES = ("/proc", "/sys", "/dev", "/mnt")
 KINDS = ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
-LIMITS = (
-    "cpu.max", "cpu.shares", "cpu.weight", "memory.limit_in_bytes", "memory.max", "pids.max",
-)  # fmt: skip
+# File -> what it holds where nobody has set it: on v2 it comes with a controller that a sibling needs.
+LIMITS = {
+    "cpu.max": "max 100000", "cpu.shares": "1024", "cpu.weight": "100",
+    "memory.limit_in_bytes": "9223372036854771712", "memory.max": "max", "pids.max": "max",
+}  # fmt: skip
 RECORDS = (
     "containers/*/container.json",
     "containers/*/status.json",
@@ -110,11 +112,13 @@ def limits(hierarchies: Iterable[str]) -> list[str]:
     found = []
     for folder in hierarchies:
         for path in glob.glob(f"{folder}/minicontainer/*/*"):
-            if os.path.basename(path) in LIMITS:
-                try:
-                    found.append(f"{path}: {read(path)}")
-                except OSError:
-                    continue  # removed just now
+            default = LIMITS.get(os.path.basename(path))
+            try:
+                held = read(path) if default else default
+            except OSError:
+                continue  # removed just now
+            if held != default:
+                found.append(f"{path}: {held}")
     return found
 
 
