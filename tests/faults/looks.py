@@ -69,9 +69,14 @@ def living() -> dict[str, str]:
 def namespaces(pids: Iterable[str]) -> list[str]:
     """How many there are of each kind besides the host's own: of processes, or held open by one.
 
-    Those that a mount holds are told by `mounts`: their type is nsfs.
+    Those that a mount holds are told by `mounts`: their type is nsfs.  What this process holds open itself
+    is another test's, and the callers that it has made have it, too.
     """
-    own = {os.readlink(f"/proc/self/ns/{kind}") for kind in os.listdir("/proc/self/ns")}
+    own = {
+        _link(f"/proc/self/{folder}/{name}")
+        for folder in ("ns", "fd")
+        for name in _listed(f"/proc/self/{folder}")
+    }
     found = set()
     for pid in pids:
         for folder in ("ns", "fd"):

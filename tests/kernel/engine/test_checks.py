@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 DOCTOR = """
-import os
-from minicontainer.cli.context import Settings
-from minicontainer.cli.doctor import command
-command(prog_name="doctor", obj=Settings(os.environ["ROOT"], os.environ["ROOT"], False))
+import os, sys
+from minicontainer.cli.main import run
+sys.exit(run(["--root", os.environ["ROOT"], "--run-root", os.environ["ROOT"], "doctor", *sys.argv[1:]]))
 """
 pytestmark = pytest.mark.needs("mount namespace")
 
