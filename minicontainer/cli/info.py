@@ -24,7 +24,9 @@ def command(ctx: click.Context, form: str | None) -> None:
     known = {
         "Containers": len(states),
         "ContainersRunning": states.count("running"),
-        "ContainersStopped": len(states) - states.count("running"),
+        "ContainersPaused": states.count("paused"),
+        # As Docker: one that waits to be restarted is among them (moby: daemon/monitor.go, setStateCounter).
+        "ContainersStopped": len(states) - states.count("running") - states.count("paused"),
         "Images": len(engine.images.images()),
         "ServerVersion": __version__,
         **msgspec.to_builtins(host.facts(engine.folders.root, engine.driver().name)),

@@ -31,8 +31,11 @@ def test_version(mc: Runner) -> None:
 def test_info_counts(mc: Runner) -> None:
     mc.ok("run", "-d", "--network", "none", "busybox", "sleep", "60")
     mc.ok("run", "--network", "none", "busybox", "true")
+    paused = mc.ok("run", "-d", "--network", "none", "busybox", "sleep", "60")
+    mc.ok("pause", paused)
     found = json.loads(mc.ok("info", "-f", "json"))
-    assert (found["Containers"], found["ContainersRunning"], found["ContainersStopped"]) == (2, 1, 1)
+    counts = [found[f"Containers{state}"] for state in ("", "Running", "Paused", "Stopped")]
+    assert counts == [3, 1, 1, 1]
     assert (found["Images"], found["DockerRootDir"], found["NCPU"]) == (1, mc.root, os.cpu_count())
     assert found["CgroupVersion"] in ("1", "2", "hybrid")
     assert f"KernelVersion: {os.uname().release}" in mc.ok("info").splitlines()
