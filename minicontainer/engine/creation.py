@@ -71,7 +71,7 @@ def _check(engine: Engine, image: Image, container: Container) -> None:
     userns.check(container.host)
     isolation.resolve(engine, container.host)
     security.check(container.host.security_opt, container.id)
-    spec.check_limits(container.host, cgroups.manager(f"/minicontainer/{container.id}"))
+    spec.check_limits(container.host, cgroups.manager(f"{cgroups.PARENT}/{container.id}"))
 
 
 def _host_name(container: Container) -> str:

@@ -349,7 +349,7 @@ class Engine:
     def _group(self, container_id: str) -> Manager:
         from minicontainer import cgroups
 
-        return cgroups.manager(f"/minicontainer/{container_id}")
+        return cgroups.manager(f"{cgroups.PARENT}/{container_id}")
 
     def signal(self, container_id: str, number: int) -> None:
         """Pass a signal on to a program that may have ended just now."""

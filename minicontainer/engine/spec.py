@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 
+from minicontainer import cgroups
 from minicontainer.engine import devices, isolation, seccomp, security, userns
 from minicontainer.engine.identity import capability_list, capability_sets, merge_environment
 from minicontainer.engine.records import Bind, Config, Container, HostConfig
@@ -152,7 +153,7 @@ def _linux(container: Container, joins: dict[str, int]) -> oci.Linux:
         uid_mappings=_mappings(_ids(host, "uid")) if own_ids else [],
         gid_mappings=_mappings(_ids(host, "gid")) if own_ids else [],
         devices=_devices(host),
-        cgroups_path=f"/minicontainer/{container.id}",
+        cgroups_path=f"{cgroups.PARENT}/{container.id}",
         resources=resources(host),
         rootfs_propagation=_propagation(host),
         masked_paths=options.masked(privileged=host.privileged),

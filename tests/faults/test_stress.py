@@ -27,7 +27,7 @@ import pytest
 from tests import needs
 from tests.faults import looks
 from tests.faults.callers import PATIENCE_S, Caller, processes, run
-from tests.faults.host import STATE, on_a_host, settled
+from tests.faults.host import STATE, on_a_host, reap, settled
 from tests.launcher import installed
 
 TYPE_CHECKING = False
@@ -207,13 +207,3 @@ def told(order: str, everyone: Everyone, found: Figures) -> None:
     """A line of how it goes, for who looks."""
     seconds = time.monotonic() - everyone.began
     print(f"\n{seconds:5.0f} s {everyone.commands:6} commands, after {order:4}: {found}", end="", flush=True)
-
-
-def reap() -> None:
-    """Orphans are children of pid 1, and so are the callers: those never end by themselves."""
-    while True:
-        try:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                return
-        except ChildProcessError:
-            return
