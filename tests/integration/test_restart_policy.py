@@ -305,7 +305,9 @@ def test_while_it_waits_it_has_no_address(mc: Runner) -> None:
 
 
 def test_its_health_begins_anew(mc: Runner) -> None:
-    checks = ("--health-cmd", "cat /proc/uptime", "--health-interval", "100ms", "--health-retries", "1")
+    # Often only while it is starting: were it healthy from before, it would not be probed for an hour.
+    times = ("--health-interval", "1h", "--health-start-period", "1h", "--health-start-interval", "100ms")
+    checks = ("--health-cmd", "cat /proc/uptime", *times)
     container = restarting(mc, "exec sleep 1000", *checks)
     until(lambda: mc.state(container, "{{.State.Health.Status}}") == "healthy", "it is healthy")
     mc.host.kill(mc.pid(container))
