@@ -7,7 +7,7 @@ from minicontainer.cli.command import argument, flag, option, pass_context
 from minicontainer.cli.command import command as verb
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.explaining import Explained, explain_option
-from minicontainer.cli.starting import await_start, check_terminal
+from minicontainer.cli.starting import check_terminal
 from minicontainer.errors import Conflict, MinicontainerError
 
 TYPE_CHECKING = False
@@ -81,7 +81,9 @@ def _execute(engine: Engine, found: Found, options: Options, flags: dict[str, An
 
     connection = execution.launch(engine, found, options)
     if flags["detach"]:
-        await_start(connection)
+        from minicontainer.engine import waiting
+
+        waiting.until_started(connection)
         return 0
     from minicontainer.cli.attach import attach
 

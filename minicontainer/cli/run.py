@@ -11,7 +11,7 @@ from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.creating import IdFile, container_of, container_options
 from minicontainer.cli.echo import echo
 from minicontainer.cli.explaining import Explained, explain_option
-from minicontainer.cli.starting import await_start, check_terminal
+from minicontainer.cli.starting import check_terminal
 from minicontainer.errors import UsageError
 
 TYPE_CHECKING = False
@@ -63,7 +63,7 @@ def command(ctx: Context, /, image: str, words: tuple[str, ...], **flags: Any) -
 
 
 def _run(ctx: Context, image: str, words: tuple[str, ...], flags: dict[str, Any]) -> int:
-    from minicontainer.engine import events
+    from minicontainer.engine import events, waiting
 
     if flags["attach"] and flags["detach"]:
         raise ConflictingStreamsError("conflicting options: cannot specify both --attach and --detach")
@@ -74,14 +74,14 @@ def _run(ctx: Context, image: str, words: tuple[str, ...], flags: dict[str, Any]
         file.write(container.id)
     if not flags["detach"]:
         events.of_container(engine.folders, container, "attach")
-    _, connection = engine.start(container.id)
     silent = bool(flags["attach"]) and not {"stdout", "stderr"} & set(flags["attach"])
     if flags["detach"] or (silent and not flags["interactive"]):
         try:
-            await_start(connection)
+            waiting.start(engine, container.id)
         finally:
             echo(container.id)  # it exists, whether its program started or not
         return 0
+    connection = waiting.join(engine, container.id)
     if silent:
         echo(container.id)
     outcome = _attach(connection, flags, lambda number: engine.pass_on(container, number))

@@ -8,7 +8,6 @@ from minicontainer.cli.command import command as verb
 from minicontainer.cli.context import engine as engine_of
 from minicontainer.cli.echo import echo
 from minicontainer.cli.several import tell
-from minicontainer.cli.starting import await_start
 from minicontainer.errors import MinicontainerError, UsageError
 
 TYPE_CHECKING = False
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from minicontainer.cli.attach import Outcome
     from minicontainer.cli.context import Context
     from minicontainer.engine.engine import Engine
-    from minicontainer.util.sockets import Socket
 
 
 @verb("start", usage="[OPTIONS] CONTAINER [CONTAINER...]", help="Start one or more stopped containers")
@@ -47,12 +45,12 @@ def command(
 
 
 def _start_all(engine: Engine, names: tuple[str, ...]) -> None:
+    from minicontainer.engine import waiting
+
     failed = []
     for name in names:
         try:
-            connection = _start(engine, engine.find(name).container.id)
-            if connection is not None:
-                await_start(connection)
+            waiting.start(engine, engine.find(name).container.id)
         except (MinicontainerError, OSError) as error:
             failed.append(name)
             tell(error)
@@ -62,19 +60,9 @@ def _start_all(engine: Engine, names: tuple[str, ...]) -> None:
         raise MinicontainerError(f"failed to start containers: {', '.join(failed)}")
 
 
-def _start(engine: Engine, container_id: str) -> Socket | None:
-    """The first client's socket; None if it runs, which is as good."""
-    from minicontainer.engine.engine import AlreadyRunning
-
-    try:
-        return engine.start(container_id)[1]
-    except AlreadyRunning:
-        return None
-
-
 def _start_attached(engine: Engine, name: str, interactive: bool, detach_keys: bytes) -> Outcome:
     from minicontainer.cli.attach import attach
-    from minicontainer.engine import events
+    from minicontainer.engine import events, waiting
 
     found = engine.find(name)
     if found.restarting:
@@ -82,7 +70,7 @@ def _start_attached(engine: Engine, name: str, interactive: bool, detach_keys: b
     container = found.container
     events.of_container(engine.folders, container, "attach")
     stdin = interactive and container.config.open_stdin
-    connection = _start(engine, container.id) or engine.connect(container.id)
+    connection = waiting.join(engine, container.id)
     return attach(
         connection.fileno(),
         tty=container.config.tty,

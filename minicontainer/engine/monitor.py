@@ -30,7 +30,7 @@ from minicontainer.engine import attach, events, logs, records, restart_policy, 
 from minicontainer.engine.leaving import leave_caller
 from minicontainer.engine.records import Status
 from minicontainer.engine.rest import Rest
-from minicontainer.engine.session import Client, Session, drain
+from minicontainer.engine.session import Session
 from minicontainer.errors import CorruptData, MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.options import Options
@@ -141,6 +141,10 @@ class Monitor:
         self.status.monitor_start = start_time(os.getpid()) or 0
         self.status.state = "starting"
         self._save(sync=False)
+        if self.session.listener is None:
+            meeting = f"{self.engine.folders.monitors}/{self.container.id}"
+            os.makedirs(meeting, 0o700, exist_ok=True)
+            self.session.listener = sockets.listen(meeting, "attach.sock", sockets.SOCK_STREAM)
         self.lock.release()
         rootfs = f"{self.folder}/rootfs"
         from minicontainer.engine import isolation
@@ -164,10 +168,6 @@ class Monitor:
         finally:
             for fd in set(inner):
                 os.close(fd)
-        if self.session.listener is None:
-            meeting = f"{self.engine.folders.monitors}/{self.container.id}"
-            os.makedirs(meeting, 0o700, exist_ok=True)
-            self.session.listener = sockets.listen(meeting, "attach.sock", sockets.SOCK_STREAM)
         self.runtime.start()
         self._watch_health()
         self.status.state = "running"
@@ -299,9 +299,7 @@ class Monitor:
         try:
             self._end("created")
         finally:
-            client = Client(self.starter)
-            client.sender.put_frame(attach.failed(errors.to_wire(error)))
-            drain(client)
+            self.session.refuse(self.starter, attach.failed(errors.to_wire(error)))
 
     # -- the end
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 
 from minicontainer.engine import ending, events, monitor, waiting
-from minicontainer.engine.engine import AlreadyRunning
 from minicontainer.linux import signals
 
 TYPE_CHECKING = False
@@ -33,14 +32,10 @@ def restart(engine: Engine, text: str, timeout: float | None = None, number: int
     found = engine.find(text)
     container_id = found.container.id
     if found.container.host.auto_remove and found.running:
-        connection = _restart_kept(engine, container_id, timeout, number)
+        waiting.until_started(_restart_kept(engine, container_id, timeout, number))
     else:
         ending.stop(engine, container_id, timeout, number)
-        try:
-            _, connection = engine.start(container_id)
-        except AlreadyRunning:
-            return  # another command was faster
-    waiting.until_started(connection)
+        waiting.start(engine, container_id)
     events.of_container(engine.folders, found.container, "restart")
 
 

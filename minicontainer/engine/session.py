@@ -26,6 +26,7 @@ from minicontainer.engine import attach
 from minicontainer.errors import MinicontainerError
 from minicontainer.linux.door import because
 from minicontainer.util import sockets
+from minicontainer.util.suppress import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -355,6 +356,19 @@ class Session:
                 for client in slow:
                     drain(client)
                 os._exit(0)
+
+    def refuse(self, starter: Socket, frame: bytes) -> None:
+        """Send the one that wanted the program to start, and all who wait for it, their only frame."""
+        waiting = [starter]
+        if self.listener is not None:
+            self.listener.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    waiting.append(self.listener.accept()[0])
+        for connection in waiting:
+            client = Client(connection)
+            client.sender.put_frame(frame)
+            drain(client)
 
     def leave(self) -> None:
         """Close all but the listener: the program and its clients are gone, and another run follows."""

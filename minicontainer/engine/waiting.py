@@ -1,4 +1,4 @@
-"""``wait``: how a container ended, from its monitor's own mouth; and whether it began.
+"""``wait``: how a container ended, from its monitor's own mouth; and ``start``: whether it began.
 
 The status on disk would do, but with ``--rm`` it is gone by then.  So who waits is one more client
 (attach.py), that asks for no output: however much the program writes, nothing is kept or sent for it.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from minicontainer import errors
 from minicontainer.engine import attach
+from minicontainer.engine.engine import AlreadyRunning
 from minicontainer.errors import Conflict, MinicontainerError, NotFound
+from minicontainer.util.suppress import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,19 +42,53 @@ def exit_code(engine: Engine, text: str) -> int:
     return found.status.exit_code
 
 
+def start(engine: Engine, container_id: str) -> None:
+    """Until its program runs, started by this command or by another; at once, if it runs.
+
+    As with Docker, whose start of a running container is no error (304).  Raises Conflict, and what
+    keeps the program from starting.
+    """
+    while True:
+        try:
+            until_started(engine.start(container_id)[1])
+            return
+        except AlreadyRunning:
+            if engine.load(container_id).status.state != "starting":
+                return
+        with suppress(Conflict, ConnectionError):
+            if _starts(engine.connect(container_id)):
+                return
+
+
+def join(engine: Engine, container_id: str) -> Socket:
+    """A client's socket of a container that this command starts, or another has.  Raises Conflict."""
+    while True:
+        try:
+            return engine.start(container_id)[1]
+        except AlreadyRunning:
+            with suppress(Conflict):  # it has ended since
+                return engine.connect(container_id)
+
+
 def until_started(connection: Socket) -> None:
     """Until the program runs; closes the connection.  Raises what kept it from starting."""
+    if not _starts(connection):
+        raise MinicontainerError("the container's monitor was killed before the program started")
+
+
+def _starts(connection: Socket) -> bool:
+    """Whether the program runs; False if the monitor ended without a word."""
     decoder = attach.Decoder()
     try:
         while not decoder.ended:
             for kind, payload in decoder.receive(connection.fileno()):
                 if kind == attach.STARTED:
-                    return
+                    return True
                 if kind == attach.ERROR:
                     raise errors.from_wire(attach.read_document(bytes(payload)))
     finally:
         connection.close()
-    raise MinicontainerError("the container's monitor was killed before the program started")
+    return False
 
 
 def _listen(connection: Socket) -> int | None:

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integration.runner import Runner
 
 RUN = ("run", "-d", "--network", "none")
+
+# Another command starts what `run` has made, before it does so itself.
+OUTRUN = """
+from minicontainer.cli.main import main
+from minicontainer.engine.engine import Engine
+create = Engine.create
+clients = []
+
+def create_and_start(engine, image, asked):
+    made = create(engine, image, asked)
+    clients.append(engine.start(made.id))
+    return made
+
+Engine.create = create_and_start
+main()
+"""
 
 
 def at_once(mc: Runner, *commands: tuple[str, ...]) -> list[tuple[int, str, str]]:
@@ -93,3 +114,21 @@ def test_rm_option_and_rm_command(mc: Runner) -> None:
         mc.ok("run", "-d", "--rm", "--name", "both", "--network", "none", "busybox", "sleep", "0.05")
         at_once(mc, ("rm", "-f", "both"), ("exec", "both", "true"), ("stop", "both"))
         assert mc.ok("ps", "-aq") == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "output"), [(("-d", "--cidfile", "{}"), "{id}\n"), (("-i", "--cidfile", "{}"), "bytes")]
+)
+def test_a_run_that_another_command_starts(
+    mc: Runner, tmp_path: Path, options: tuple[str, ...], output: str
+) -> None:
+    """As with Docker, whose start of a running container is no error (304)."""
+    id_file = tmp_path / "id"
+    words = [word.replace("{}", str(id_file)) for word in options]
+    process = mc.host.popen(
+        [sys.executable, "-c", OUTRUN, "run", "--network", "none", *words, "busybox", "head", "-c5"],
+        env=mc.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    out, err = process.communicate(b"bytes", timeout=30)
+    assert (process.returncode, err) == (0, b"")
+    assert out.decode() == output.format(id=id_file.read_text())
