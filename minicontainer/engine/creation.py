@@ -45,7 +45,8 @@ def create(engine: Engine, image: Image, container: Container) -> Container:
     _make_folder(engine, container)
     events.of_container(engine.folders, container, "create")
     try:
-        # Recorded, the container keeps its image; was that removed before, its layers are missing.
+        # Recorded, the container keeps its image; a removal that has not seen the record ends first.
+        engine.images.require(image)
         engine.images.ensure_unpacked(image)
     except BaseException:
         engine.discard(container)

@@ -311,7 +311,7 @@ class Engine:
 
         try:
             folder = f"{self.folders.monitors}/{container_id}"
-            return sockets.connect(folder, "attach.sock", sockets.SOCK_STREAM)
+            return sockets.connect(folder, records.SOCKET, sockets.SOCK_STREAM)
         except (FileNotFoundError, ConnectionRefusedError):
             raise Conflict(f"container {container_id[:12]} is not running") from None
 

@@ -30,7 +30,7 @@ from minicontainer.engine import attach, events, logs, records, restart_policy, 
 from minicontainer.engine.leaving import leave_caller
 from minicontainer.engine.records import Status
 from minicontainer.engine.rest import Rest
-from minicontainer.engine.session import Session
+from minicontainer.engine.session import Client, Session, drain
 from minicontainer.errors import CorruptData, MinicontainerError
 from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.libcontainer.options import Options
@@ -64,10 +64,12 @@ class Monitor:
         self.engine = engine
         self.container = container
         self.folder = engine.folders.container(container.id)
+        self.meeting = f"{engine.folders.monitors}/{container.id}"
         self.mapping = userns.mapping(container.host)
         self.user = 0
         self.status = Status()
         self.starter = client
+        self.late: list[Socket] = []  # clients that came when the program had ended, or could not start
         self.lock = lock
         self.session = Session(self.signal, self.resized)
         self.runtime: Runtime | None = None
@@ -142,9 +144,8 @@ class Monitor:
         self.status.state = "starting"
         self._save(sync=False)
         if self.session.listener is None:
-            meeting = f"{self.engine.folders.monitors}/{self.container.id}"
-            os.makedirs(meeting, 0o700, exist_ok=True)
-            self.session.listener = sockets.listen(meeting, "attach.sock", sockets.SOCK_STREAM)
+            os.makedirs(self.meeting, 0o700, exist_ok=True)
+            self.session.listener = sockets.listen(self.meeting, records.SOCKET, sockets.SOCK_STREAM)
         self.lock.release()
         rootfs = f"{self.folder}/rootfs"
         from minicontainer.engine import isolation
@@ -299,7 +300,10 @@ class Monitor:
         try:
             self._end("created")
         finally:
-            self.session.refuse(self.starter, attach.failed(errors.to_wire(error)))
+            for connection in (self.starter, *self.late):
+                client = Client(connection)
+                client.sender.put_frame(attach.failed(errors.to_wire(error)))
+                drain(client)
 
     # -- the end
 
@@ -320,6 +324,8 @@ class Monitor:
             return self._end("restarting" if self._wanted() else "exited")
         finally:
             # With a full disk the status is lost, but those who are attached still learn it.
+            for connection in self.late:
+                self.session.welcome(connection)
             self.session.farewell(attach.exited(code))
 
     def _wanted(self) -> bool:
@@ -352,18 +358,27 @@ class Monitor:
         if not self._give_back():
             return False
         if self.container.host.auto_remove:
+            self._shut()
             self._discard()
             return False
         self.status.pid = 0
         self.status.network = {}
         if state == "restarting" and self._put_off():
             return True
+        self._shut()
         marks = restart_policy.marks(self.engine.folders, self.container.id)
         self.status.stopped = restart_policy.STOPPED in marks
         self.status.state = "exited" if state == "restarting" else state
         self.status.monitor = self.status.monitor_start = 0
         self._save()
         return False
+
+    def _shut(self) -> None:
+        """Take no more clients: before the status says so, and another monitor may listen there."""
+        if self.session.listener is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(f"{self.meeting}/{records.SOCKET}")
+            self.late = self.session.last_comers()
 
     def _put_off(self) -> bool:
         """Record that it is to be restarted; False if a user has stopped it just now."""

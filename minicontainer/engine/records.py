@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     K = TypeVar("K", bound=document.Document)
 
+SOCKET = "attach.sock"  # where clients of a container meet its monitor
 ALL = "containers"  # the lock of what they share
 CLAIMS = ("starting", "running", "restarting")  # states that say that a monitor lives
 HEALTH = "health.json"

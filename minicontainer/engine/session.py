@@ -357,18 +357,17 @@ class Session:
                     drain(client)
                 os._exit(0)
 
-    def refuse(self, starter: Socket, frame: bytes) -> None:
-        """Send the one that wanted the program to start, and all who wait for it, their only frame."""
-        waiting = [starter]
+    def last_comers(self) -> list[Socket]:
+        """Who has connected and was not served yet; there is no listener from now on."""
+        waiting: list[Socket] = []
         if self.listener is not None:
             self.listener.setblocking(False)
             with suppress(BlockingIOError):
                 while True:
                     waiting.append(self.listener.accept()[0])
-        for connection in waiting:
-            client = Client(connection)
-            client.sender.put_frame(frame)
-            drain(client)
+            self.listener.close()
+            self.listener = None
+        return waiting
 
     def leave(self) -> None:
         """Close all but the listener: the program and its clients are gone, and another run follows."""

@@ -165,17 +165,23 @@ class ImageStore:
             self._drop_if_removed(image, missing)
         return image.chain
 
+    def require(self, image: Image) -> None:
+        """Raise NotFound if the image was removed; a removal that is under way is waited for."""
+        with self.layout.lock():
+            if not _listed(image, self.layout.read_index()):
+                raise _removed(image)
+
     def _drop_if_removed(self, image: Image, unpacked: list[int]) -> None:
         """Raise NotFound if the image was removed while it was unpacked; its remover saw no such layers."""
         with self.layout.lock():
             entries = self.layout.read_index()
-            if any(entry.digest == image.manifest_digest for entry in entries):
+            if _listed(image, entries):
                 return
             _, wanted = self.layout.collect(entries)
             for n in reversed(unpacked):
                 if image.chain[n] not in wanted and self.driver.has_layer(image.chain[n]):
                     self.driver.remove_layer(image.chain[n])
-        raise NotFound(f"image {image.id} was removed meanwhile") from None
+        raise _removed(image) from None
 
     # Making
 
@@ -333,6 +339,14 @@ class _Room:
         if isinstance(error, OSError) and error.errno in _FULL:
             reason = os.strerror(error.errno or errno.ENOSPC).lower()
             raise MinicontainerError(f"cannot write to the image store in {self.root}: {reason}") from error
+
+
+def _listed(image: Image, entries: list[oci.Descriptor]) -> bool:
+    return any(entry.digest == image.manifest_digest for entry in entries)
+
+
+def _removed(image: Image) -> NotFound:
+    return NotFound(f"image {image.id} was removed meanwhile")
 
 
 def _child(

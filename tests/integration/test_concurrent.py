@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.integration.runner import until
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +32,28 @@ def create_and_start(engine, image, asked):
 Engine.create = create_and_start
 main()
 """
+
+# A removal that has seen that no container uses the image, and has not removed it yet.
+SLOW_RMI = """
+from minicontainer.cli.main import main
+from minicontainer.engine.engine import Engine
+containers_of = Engine.containers_of
+
+def look_and_wait(engine, image_id):
+    users = containers_of(engine, image_id)
+    print("looked", flush=True)
+    input()
+    return users
+
+Engine.containers_of = look_and_wait
+main()
+"""
+
+
+def program(mc: Runner, text: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """The command line with something changed in it."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return mc.host.popen([sys.executable, "-c", text, *arguments], env=mc.environment, **pipes)
 
 
 def at_once(mc: Runner, *commands: tuple[str, ...]) -> list[tuple[int, str, str]]:
@@ -109,6 +133,23 @@ def test_image_removed_while_it_is_run(mc: Runner) -> None:
     assert (ran, removed) != (125, 1)
 
 
+def test_image_whose_removal_has_begun(mc: Runner) -> None:
+    mc.ok("run", "--name", "base", "--network", "none", "busybox", "touch", "/made")
+    mc.ok("commit", "base", "shortlived")
+    mc.ok("run", "--rm", "--network", "none", "shortlived", "ls", "/made")  # its layers are unpacked now
+    removal = program(mc, SLOW_RMI, "rmi", "shortlived")
+    assert removal.stdout is not None
+    assert removal.stdout.readline() == b"looked\n"
+    run = mc.start("run", "--network", "none", "shortlived", "ls", "/made")
+    until(lambda: mc.ok("ps", "-aq").count("\n") == 1, "it is recorded beside the first")
+    _, err = removal.communicate(b"\n", timeout=30)
+    assert (removal.returncode, err) == (0, b"")
+    out, err = run.communicate(timeout=30)
+    assert (run.returncode, out) == (125, b"")
+    assert b"was removed meanwhile" in err
+    assert mc.ok("ps", "-aq").count("\n") == 0
+
+
 def test_rm_option_and_rm_command(mc: Runner) -> None:
     for _ in range(3):
         mc.ok("run", "-d", "--rm", "--name", "both", "--network", "none", "busybox", "sleep", "0.05")
@@ -125,10 +166,7 @@ def test_a_run_that_another_command_starts(
     """As with Docker, whose start of a running container is no error (304)."""
     id_file = tmp_path / "id"
     words = [word.replace("{}", str(id_file)) for word in options]
-    process = mc.host.popen(
-        [sys.executable, "-c", OUTRUN, "run", "--network", "none", *words, "busybox", "head", "-c5"],
-        env=mc.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    process = program(mc, OUTRUN, "run", "--network", "none", *words, "busybox", "head", "-c5")
     out, err = process.communicate(b"bytes", timeout=30)
     assert (process.returncode, err) == (0, b"")
     assert out.decode() == output.format(id=id_file.read_text())
