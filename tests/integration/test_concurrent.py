@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from minicontainer.engine import attach
 from tests.integration.runner import until
 
 TYPE_CHECKING = False
@@ -49,11 +50,37 @@ Engine.containers_of = look_and_wait
 main()
 """
 
+# A client that comes when the program has ended, and its monitor has not: it writes what it is told.
+LATE_COMER = """
+import os
+from minicontainer.cli.main import main
+from minicontainer.engine import attach
+from minicontainer.engine.monitor import Monitor
+shut = Monitor._shut
 
-def program(mc: Runner, text: str, *arguments: str) -> subprocess.Popen[bytes]:
+def connect_and_shut(monitor):
+    comer = monitor.engine.connect(monitor.container.id)
+    if os.fork() == 0:
+        monitor.session.listener.close()
+        decoder, kinds = attach.Decoder(), []
+        while not decoder.ended:
+            kinds += [kind for kind, _ in decoder.receive(comer.fileno())]
+        with open(os.environ["TOLD"] + ".new", "w") as file:
+            print(*kinds, file=file)
+        os.rename(file.name, os.environ["TOLD"])
+        os._exit(0)
+    comer.close()
+    shut(monitor)
+
+Monitor._shut = connect_and_shut
+main()
+"""
+
+
+def program(mc: Runner, text: str, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
     """The command line with something changed in it."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    return mc.host.popen([sys.executable, "-c", text, *arguments], env=mc.environment, **pipes)
+    return mc.host.popen([sys.executable, "-c", text, *arguments], env={**mc.environment, **env}, **pipes)
 
 
 def at_once(mc: Runner, *commands: tuple[str, ...]) -> list[tuple[int, str, str]]:
@@ -170,3 +197,14 @@ def test_a_run_that_another_command_starts(
     out, err = process.communicate(b"bytes", timeout=30)
     assert (process.returncode, err) == (0, b"")
     assert out.decode() == output.format(id=id_file.read_text())
+
+
+@pytest.mark.parametrize("script", ["true", "/no/such/program"])
+def test_a_client_that_comes_too_late(mc: Runner, tmp_path: Path, script: str) -> None:
+    """It learns how the program ended, or why it did not start: not merely that nobody is there."""
+    told = tmp_path / "told"
+    run = program(mc, LATE_COMER, *RUN, "busybox", script, TOLD=str(told))
+    run.communicate(timeout=30)
+    until(told.exists, "it was answered")
+    last = [attach.STARTED, attach.EXIT] if script == "true" else [attach.ERROR]
+    assert [int(kind) for kind in told.read_text().split()] == last
