@@ -26,9 +26,8 @@ import time
 
 from minicontainer.engine import records, rest, restart_policy
 from minicontainer.errors import CorruptData
-from minicontainer.linux import pidfd, process, signals
+from minicontainer.linux import pidfd, signals
 from minicontainer.linux.door import because
-from minicontainer.oci import jsontext
 from minicontainer.util import sockets
 from minicontainer.util.suppress import suppress
 
@@ -67,22 +66,12 @@ def _rest(engine: Engine, container_id: str, listener: Socket, due: float) -> No
     if not way.possible:
         return
     facts = {name: way.facts[name] for name in ("id", "root", "run", "storage")}
-    text = jsontext.dumps({**facts, "listener": listener.fileno(), "due": due})
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    os.write(writing, text.encode())
-    os.close(writing)
+    fd = listener.fileno()
     milliseconds = max(0, round((due - time.monotonic()) * 1000))
-    # Of the socket nothing is waited for: clients are served when the program runs.
-    words = [rest.NAME, container_id, str(reading), str(milliseconds), f"{listener.fileno()}:0"]
-    kept = [reading, listener.fileno()]
-    for fd in kept:
-        os.set_inheritable(fd, True)
-    try:
-        because("until the container is restarted: wait without Python, and begin anew")
-        process.execve(way.launcher, words, dict(os.environ))
-    except OSError:
-        os.set_inheritable(listener.fileno(), False)
-        os.close(reading)
+    why = "until the container is restarted: wait without Python, and begin anew"
+    with suppress(OSError):
+        # Of the socket nothing is waited for: clients are served when the program runs.
+        rest.become(way.launcher, why, {**facts, "listener": fd, "due": due}, milliseconds, {fd: 0}, [fd])
 
 
 def woken(state: dict[str, Any]) -> Monitor | None:

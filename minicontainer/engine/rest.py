@@ -89,31 +89,46 @@ class Rest:
         log = session.log.keep() if session.log else None
         watch = session.watch.facts if session.watch is not None else None
         state = {**self.facts, "session": kept, "log": log, "watch": watch}
-        text = jsontext.dumps(state).encode()
-        if len(text) > MOST_KEPT:
-            return
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        os.write(writing, text)
-        os.close(writing)
+        wanted = session.wanted(self.facts["pidfd"])
+        kept_open = [self.facts["pidfd"], *session.descriptors()]
+        why = "nothing happens: wait without Python, in a hundredth of its memory"
         try:
-            self._become(session, reading)
-        finally:
-            os.close(reading)
-
-    def _become(self, session: Session, state: int) -> None:
-        from minicontainer.linux import process
-
-        pidfd = self.facts["pidfd"]
-        wanted = [f"{fd}:{events}" for fd, events in session.wanted(pidfd).items()]
-        words = [NAME, self.facts["id"], str(state), str(_timeout(session)), *wanted]
-        kept = [state, pidfd, *session.descriptors()]
-        _pass_on(kept, True)
-        try:
-            because("nothing happens: wait without Python, in a hundredth of its memory")
-            process.execve(self.launcher, words, dict(os.environ))
+            become(self.launcher, why, state, _timeout(session), wanted, kept_open)
         except OSError:
-            _pass_on(kept, False)
             self.file = ()  # stay awake
+
+
+def become(
+    launcher: str,
+    why: str,
+    state: dict[str, Any],
+    milliseconds: int,
+    wanted: dict[int, int],
+    kept: list[int],
+) -> None:
+    """Wait without Python until a descriptor is ``wanted`` or the time is over; then go on with `main`.
+
+    ``state`` is what that finds in its pipe, ``kept`` are the descriptors that it goes on with.  Returns
+    only if there is too much in ``state``; raises OSError where the launcher cannot be executed.
+    """
+    from minicontainer.linux import process
+
+    text = jsontext.dumps(state).encode()
+    if len(text) > MOST_KEPT:
+        return
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    os.write(writing, text)
+    os.close(writing)
+    events = [f"{fd}:{bits}" for fd, bits in wanted.items()]
+    _pass_on([reading, *kept], True)
+    try:
+        because(why)
+        process.execve(
+            launcher, [NAME, state["id"], str(reading), str(milliseconds), *events], dict(os.environ)
+        )
+    finally:
+        _pass_on(kept, False)
+        os.close(reading)
 
 
 def _timeout(session: Session) -> int:
