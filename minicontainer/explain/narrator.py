@@ -42,6 +42,7 @@ BUFFER = 1 << 20
 PIECE = 4096
 TERMINAL_PIECE = 512
 UNREAD_S = 5  # how long the end of a story waits for a reader that takes nothing
+PF_FORKNOEXEC = 0x40  # linux/sched.h: forked, and no execve has succeeded since
 _decode = msgspec.json.Decoder(Begun | Done | Lost | Finish).decode
 _ignored = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGTTOU, signal.SIGTSTP)
 
@@ -134,7 +135,7 @@ class Narrator:
         self._text = bytearray(render.opening().encode())
         self._limit = TERMINAL_PIECE if os.isatty(stream) else PIECE
         self._over = False
-        self._since = 0.0  # when the undecided execve was heard of
+        self._since = 0.0  # when the undecided execve was heard of, or last looked at
 
     def run(self, caller: int) -> None:
         """Until the story is over and written, or its reader is gone.  ``caller`` is a pidfd."""
@@ -149,7 +150,8 @@ class Narrator:
             if not events and self._render.waiting:
                 self._text += self._render.flush().encode(errors="replace")
             if self._patience_ms() == 0 and self._receiver.fileno() not in events:
-                self._tell(self._story.settle())
+                self._tell(self._story.settle(_has_left))
+                self._since = 0.0  # who is still at it is looked at again after as long
             if events.get(self._stream, 0) & ~select.POLLOUT:
                 return
             if not self._over and self._receiver.fileno() in events:
@@ -180,7 +182,7 @@ class Narrator:
         return PATIENCE_MS if patience is None and self._render.waiting else patience
 
     def _patience_ms(self) -> int | None:
-        """What is left of the time that an execve has to fail in; None if none is under way."""
+        """How long until the next look at an execve that is under way; None if none is."""
         if not self._story.undecided:
             self._since = 0.0
             return None
@@ -224,6 +226,20 @@ class Narrator:
             return False
         del self._text[:count]
         return True
+
+
+def _has_left(pid: int) -> bool:
+    """Whether a process is another program than the one it was forked as, or gone (proc_pid_stat(5)).
+
+    Time tells nothing: on a busy machine an execve can take as long as it likes to fail.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    state, *fields = stat[stat.rindex(b")") + 2 :].split()
+    return state in (b"Z", b"X") or not int(fields[5]) & PF_FORKNOEXEC
 
 
 def _sender(ancillary: list[tuple[int, int, bytes]]) -> int:

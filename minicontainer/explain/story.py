@@ -7,15 +7,19 @@ Records arrive in the order in which calls ended.  Two kinds of call need more t
     caller  clone3 ─────────────────────────► done       what a new process does before its parent's
     init          └─► mount done, mount done             call has ended waits for that end
 
-    init    execve begun ─► (no more)                    nothing is told until it has failed, or has not
-    init    execve begun ─► done ENOENT                  failed within `PATIENCE_MS`: then it succeeded
+    init    execve begun ─► (no more)                    nothing is told until it has failed, or the
+    init    execve begun ─► done ENOENT                  process is seen to be another program
 """
 
 from __future__ import annotations
 
 from minicontainer.explain.record import Begun, Done, Lost, StepRecord
 
-PATIENCE_MS = 40
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE_MS = 40  # between two looks at who may have become another program
 MAKES_A_PROCESS = frozenset({"fork", "clone", "clone3", "vfork"})
 DOES_NOT_RETURN = frozenset({"execve", "execveat", "fexecve"})
 
@@ -58,9 +62,10 @@ class Story:
             return True
         return bool(self._making) and pid not in self._known
 
-    def settle(self) -> list[StepRecord | Lost]:
-        """The undecided have succeeded: called `PATIENCE_MS` after they began."""
-        left, self._leaving = self._leaving, {}
+    def settle(self, has_left: Callable[[int], bool] = lambda _pid: True) -> list[StepRecord | Lost]:
+        """Those of the undecided have succeeded whose process ``has_left`` says is another program."""
+        left = {pid: step for pid, step in self._leaving.items() if has_left(pid)}
+        self._leaving = {pid: step for pid, step in self._leaving.items() if pid not in left}
         told: list[StepRecord | Lost] = [self._numbered(step) for step in left.values()]
         return told + self._release()
 

@@ -63,6 +63,19 @@ def test_an_execve_that_does_not_return_is_told_before_what_came_after() -> None
     assert not story.undecided
 
 
+def test_an_execve_of_which_nobody_knows_yet_is_not_told() -> None:
+    story = Story()
+    story.take(10, Begun(step("execve")))
+    story.take(9, Done(step("wait")))
+    assert story.settle(lambda pid: pid != 10) == []
+    assert story.undecided
+    ended = story.take(10, Done(step("execve", "ENOENT")))
+    assert [(r.step, r.errno) for r in ended if isinstance(r, StepRecord)] == [
+        ("execve", "ENOENT"), ("wait", None),
+    ]  # fmt: skip
+    assert not story.undecided
+
+
 def test_the_end_tells_what_was_held_back() -> None:
     story = Story()
     story.take(10, Begun(step("clone3")))
