@@ -38,6 +38,7 @@ _KEYS = {
     "type": "type", "source": "source", "src": "source", "target": "target", "dst": "target",
     "destination": "target", "readonly": "readonly", "ro": "readonly",
     "bind-propagation": "bind-propagation", "bind-nonrecursive": "bind-nonrecursive",
+    "bind-recursive": "bind-recursive",
     "consistency": "consistency", "tmpfs-size": "tmpfs-size", "tmpfs-mode": "tmpfs-mode",
 }  # fmt: skip
 
@@ -110,7 +111,7 @@ def _check_label(option: str) -> None:
 def parse_mount(text: str) -> Bind:
     """``--mount``.  Raises UsageError; Unsupported for volumes."""
     fields = _fields(text)
-    kind = fields.get("type", "volume")
+    kind = fields.get("type", "volume").lower()
     if kind in ("volume", "image", "cluster", "npipe"):
         raise Unsupported(f"--mount type={kind} comes in later work; there are type=bind and type=tmpfs")
     if kind not in ("bind", "tmpfs"):
@@ -168,9 +169,29 @@ def _bind_mount(fields: dict[str, str]) -> Bind:
     propagation = fields.get("bind-propagation", "rprivate")
     if propagation not in PROPAGATIONS:
         raise UsageError(f"invalid propagation mode: {propagation}")
-    kind = "bind" if _boolean(fields, "bind-nonrecursive") else "rbind"
-    access = "ro" if _boolean(fields, "readonly") else "rw"
-    return Bind("bind", _target(fields["target"]), posixpath.normpath(source), [kind, propagation, access])
+    access = ["ro"] if _boolean(fields, "readonly") else ["rw"]
+    recursive = fields.get("bind-recursive", "enabled").lower()
+    kind = "bind" if recursive == "disabled" or _boolean(fields, "bind-nonrecursive") else "rbind"
+    _check_recursive(recursive, access[0], propagation)
+    if recursive == "readonly":
+        access.append("rro")
+    return Bind("bind", _target(fields["target"]), posixpath.normpath(source), [kind, propagation, *access])
+
+
+def _check_recursive(recursive: str, access: str, propagation: str) -> None:
+    """``disabled``: without what is mounted below; ``readonly`` and ``writable``: what that becomes."""
+    if recursive not in ("enabled", "disabled", "writable", "readonly"):
+        raise UsageError(
+            f"invalid value for bind-recursive: {recursive} "
+            '(must be "enabled", "disabled", "writable", or "readonly")'
+        )
+    needed = "" if recursive not in ("writable", "readonly") or access == "ro" else "readonly"
+    if recursive == "readonly" and propagation != "rprivate":
+        needed = needed or "bind-propagation=rprivate"
+    if needed:
+        raise UsageError(
+            f"option 'bind-recursive={recursive}' requires '{needed}' to be specified in conjunction"
+        )
 
 
 def _tmpfs_mount(fields: dict[str, str]) -> Bind:

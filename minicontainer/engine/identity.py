@@ -54,10 +54,9 @@ def capability_list(host: HostConfig) -> list[str]:
     drop = {capability_name(name) for name in host.cap_drop}
     if host.privileged:
         return every
-    kept = set(every) if "ALL" in add else set(CAPABILITIES)
-    if "ALL" in drop:
-        kept = set()
-    kept = (kept - drop) | (add - {"ALL"})
+    if "ALL" in add:  # even beside --cap-drop ALL, as Docker has it
+        return [name for name in every if name not in drop]
+    kept = (set() if "ALL" in drop else set(CAPABILITIES) - drop) | add
     return [name for name in every if name in kept]
 
 

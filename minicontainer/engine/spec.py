@@ -21,10 +21,12 @@ from minicontainer.oci import runtime as oci
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
+    from minicontainer.engine.records import Ulimit
     from minicontainer.libcontainer.user import Account
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+UNLIMITED = 2**64 - 1
 CPU_PERIOD = 100_000  # microseconds, as Docker converts --cpus
 
 
@@ -58,12 +60,18 @@ def _process(config: Config, host: HostConfig, account: Account, container_id: s
         terminal=config.tty,
         user=oci.User(uid=account.uid, gid=account.gid, additional_gids=account.additional_gids),
         capabilities=capability_sets(capability_list(host), account.uid),
-        rlimits=[oci.Rlimit(f"RLIMIT_{u.name.upper()}", u.soft, u.hard) for u in host.ulimits],
+        rlimits=[_rlimit(limit) for limit in host.ulimits],
         no_new_privileges=host.no_new_privileges or options.no_new_privileges,
         apparmor_profile=security.apparmor_profile(options.apparmor, privileged=host.privileged),
         selinux_label=labels[0] if labels else None,
         oom_score_adj=_oom_score(host),
     )
+
+
+def _rlimit(limit: Ulimit) -> oci.Rlimit:
+    """-1 is no limit; the specification's numbers have no sign, and their largest is RLIM_INFINITY."""
+    soft, hard = (UNLIMITED if value == -1 else value for value in (limit.soft, limit.hard))
+    return oci.Rlimit(f"RLIMIT_{limit.name.upper()}", soft, hard)
 
 
 def _oom_score(host: HostConfig) -> int | None:

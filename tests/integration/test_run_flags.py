@@ -271,3 +271,8 @@ def test_filters_of_images(mc: Runner, filters: list[str], found: list[str]) -> 
     shown = mc.ok("images", *words, "--format", "{{.Repository}}:{{.Tag}}").split()
     mc.ok("rmi", "a/b:c")
     assert sorted(shown) == found
+
+
+def test_an_empty_stop_signal_is_none(mc: Runner) -> None:
+    container = mc.ok("create", "--network", "none", "--stop-signal", "", "busybox", "true")
+    assert mc.ok("inspect", "-f", "{{.Config.StopSignal}}", container) in ("", "SIGTERM")

@@ -62,7 +62,7 @@ def test_relative_source_is_the_callers_folder(mc: Runner, tmp_path: Path) -> No
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "file").write_text("near")
     started = mc.start(*RUN, "-v", "./here:/data", "busybox", "cat", "/data/file", cwd=tmp_path)
-    out, err = started.communicate(timeout=20)
+    out, err = started.communicate(timeout=60)
     assert (out, err, started.returncode) == (b"near", b"", 0)
 
 
@@ -72,6 +72,20 @@ def test_tmpfs_with_options(mc: Runner) -> None:
         "sh", "-c", "df -k /a /b | awk 'NR>1 {print $2}'; stat -c %a /a /b",
     )  # fmt: skip
     assert shown.split() == ["1024", "2048", "700", "1777"]
+
+
+def test_of_two_tmpfs_at_one_place_the_last_counts(mc: Runner) -> None:
+    shown = mc.ok(*RUN, "--tmpfs", "/a:size=1m", "--tmpfs", "/a:size=2m", "busybox", "df", "-k", "/a")
+    assert shown.splitlines()[1].split()[1] == "2048"
+
+
+def test_a_read_only_bind_is_so_below_it_on_request(mc: Runner, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    mc.host.sh(f"mount -t tmpfs none {tmp_path}/sub")
+    mount = f"type=bind,src={tmp_path},dst=/data,readonly"
+    assert mc(*RUN, "--mount", mount, "busybox", "touch", "/data/sub/x").code == 0
+    every = f"{mount},bind-recursive=readonly"
+    assert mc(*RUN, "--mount", every, "busybox", "touch", "/data/sub/y").code == 1
 
 
 def test_tmpfs_exec_on_request(mc: Runner) -> None:

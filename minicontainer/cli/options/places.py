@@ -22,6 +22,8 @@ def host(flags: dict[str, Any]) -> dict[str, Any]:
     """Fields of HostConfig.  Raises UsageError for two mounts at one place."""
     from minicontainer.cli.mounts import check_targets
 
-    mounts = [*flags["volume"], *flags["mount"], *flags["tmpfs"]]
+    # Of --tmpfs the last one for a place counts, as with Docker; any other pair is a mistake.
+    tmpfs = {bind.target: bind for bind in flags["tmpfs"]}
+    mounts = [*flags["volume"], *flags["mount"], *tmpfs.values()]
     check_targets(mounts)
     return {"mounts": mounts, "read_only": flags["read_only"]}

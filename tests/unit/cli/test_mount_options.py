@@ -74,6 +74,19 @@ def test_relabelling_is_refused_only_where_there_are_labels(
             "type=bind,src=/a,destination=/b,bind-propagation=rslave,bind-nonrecursive",
             Bind("bind", "/b", "/a", ["bind", "rslave", "rw"]),
         ),
+        ("type=BIND,Src=/a,Dst=/b", Bind("bind", "/b", "/a", ["rbind", "rprivate", "rw"])),
+        (
+            "type=bind,src=/a,dst=/b,bind-recursive=disabled",
+            Bind("bind", "/b", "/a", ["bind", "rprivate", "rw"]),
+        ),
+        (
+            "type=bind,src=/a,dst=/b,bind-recursive=writable,readonly",
+            Bind("bind", "/b", "/a", ["rbind", "rprivate", "ro"]),
+        ),
+        (
+            "type=bind,src=/a,dst=/b,bind-recursive=readonly,readonly",
+            Bind("bind", "/b", "/a", ["rbind", "rprivate", "ro", "rro"]),
+        ),
         ('type=bind,"src=/a,b",dst=/c', Bind("bind", "/c", "/a,b", ["rbind", "rprivate", "rw"])),
         ("type=tmpfs,dst=/b", Bind("tmpfs", "/b", "", [])),
         (
@@ -105,6 +118,14 @@ def test_mounts(text: str, expected: Bind) -> None:
         ("type=tmpfs,dst=/b,tmpfs-mode=77777", UsageError, "invalid value for tmpfs-mode"),
         ("type=bind,src=/a,dst=/b,bind-propagation=foo", UsageError, "invalid propagation mode: foo"),
         ("type=bind,src=/a,dst=/b,readonly=foo", UsageError, "invalid value for readonly: foo"),
+        ("type=bind,src=/a,dst=/b,bind-recursive=foo", UsageError, "invalid value for bind-recursive: foo"),
+        ("type=bind,src=/a,dst=/b,bind-recursive=readonly", UsageError, "requires 'readonly'"),
+        ("type=bind,src=/a,dst=/b,bind-recursive=writable", UsageError, "requires 'readonly'"),
+        (
+            "type=bind,src=/a,dst=/b,ro,bind-recursive=readonly,bind-propagation=rslave",
+            UsageError,
+            "requires 'bind-propagation=rprivate'",
+        ),
         ("type=bind,src,dst=/b", UsageError, "must be a key=value pair"),
         ('type=bind,"src=/a', UsageError, "not comma-separated"),
         ("dst=/b", Unsupported, "type=volume comes in later work"),

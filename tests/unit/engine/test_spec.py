@@ -72,6 +72,7 @@ def test_host_network_shares_the_network_and_the_name() -> None:
         ([], ["ALL"], set(), set(identity.CAPABILITIES)),
         (["CAP_CHOWN"], ["all"], {"CAP_CHOWN"}, {"CAP_KILL"}),
         (["ALL"], ["sys_admin"], {"CAP_NET_ADMIN"}, {"CAP_SYS_ADMIN"}),
+        (["ALL"], ["ALL"], {"CAP_NET_ADMIN", "CAP_SYS_ADMIN"}, set()),
         ([], ["mknod"], {"CAP_CHOWN"}, {"CAP_MKNOD"}),
     ],
 )
@@ -123,9 +124,11 @@ def test_propagation_follows_the_mounts(options: list[str], propagation: str | N
 
 def test_ulimits_and_environment() -> None:
     config = Config(cmd=["sh"], hostname="h", tty=True, env=["PATH=/p", "A=1", "A=2"])
-    document = built(config, HostConfig(ulimits=[Ulimit("nofile", 10, 20)]))
+    ulimits = [Ulimit("nofile", 10, 20), Ulimit("core", 0, -1)]
+    document = oci.load_spec(dump(built(config, HostConfig(ulimits=ulimits))))
     assert [to_builtins(r) for r in process(document).rlimits] == [
-        {"type": "RLIMIT_NOFILE", "soft": 10, "hard": 20}
+        {"type": "RLIMIT_NOFILE", "soft": 10, "hard": 20},
+        {"type": "RLIMIT_CORE", "soft": 0, "hard": 2**64 - 1},
     ]
     assert set(process(document).env) == {"PATH=/p", "HOSTNAME=h", "HOME=/root", "TERM=xterm", "A=2"}
 
