@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 
 from minicontainer.engine import host
 from minicontainer.linux import capabilities, mount, namespaces, process
+from tests.kernel.linux.child import in_child, own_mounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,23 +54,31 @@ def others_reach(path: str) -> bool:
 
 
 def state_of_host() -> dict[str, list[str]]:
-    groups = [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if "doctor" in folder or "probe" in folder]
+    groups = [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if "doctor" in folder]
     with open("/proc/self/mountinfo") as file:
         mounts = [line.split(" ")[4] for line in file]
     rules = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
     return {
         "groups": groups,
         "mounts": mounts,
-        "links": sorted(os.listdir("/sys/class/net")),
+        "links": sorted(name for _, name in socket.if_nameindex()),
         "rules": [rules],
     }
 
 
+@pytest.mark.needs("network namespace")
 def test_it_changes_nothing(tmp_path: os.PathLike[str]) -> None:
-    before = state_of_host()
     root = os.path.join(tmp_path, "not", "there", "yet")
-    doctor(root)
-    assert state_of_host() == before
+
+    def compare() -> list[dict[str, list[str]]]:
+        own_mounts()  # on the host itself, others mount, and make links and rules, meanwhile
+        namespaces.unshare(process.CLONE_NEWNET)
+        before = state_of_host()
+        doctor(root)
+        return [before, state_of_host()]
+
+    before, after = in_child(compare)
+    assert after == before
     assert os.listdir(tmp_path) == []
 
 
