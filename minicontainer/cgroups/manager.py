@@ -86,5 +86,5 @@ if TYPE_CHECKING:
         def delete(self) -> None:
             """Remove the group and the groups below it; kills nothing.
 
-            Raises OSError(EBUSY) while processes remain (after trying for a second).  Idempotent.
+            Raises OSError(EBUSY) while processes remain (after trying for ten seconds).  Idempotent.
             """

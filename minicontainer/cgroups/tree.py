@@ -11,8 +11,9 @@ from minicontainer.linux.control import make_group, remove_group
 from minicontainer.linux.door import because
 from minicontainer.util import files
 
-# rmdir says EBUSY until the last process is reaped by the kernel and its counters are at rest.
-PATIENCE = 1.0
+# rmdir says EBUSY until the last process has ended and its counters are at rest.  A process that was
+# killed needs a processor for that, and a busy machine lets it wait.
+PATIENCE = 10.0
 
 
 def text(path: str) -> str:

@@ -124,7 +124,10 @@ class Container:
             channel.expect()
         finally:
             channel.close()
-        os.unlink(f"{self.folder}/{states.START_SOCKET}")
+        try:
+            os.unlink(f"{self.folder}/{states.START_SOCKET}")
+        except FileNotFoundError:
+            pass  # the program has ended, and who waited for that has deleted the container
         self._run_hooks("poststart", "running")
 
     def wait(self) -> int:

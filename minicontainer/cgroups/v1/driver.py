@@ -159,9 +159,18 @@ class V1Manager:
         def thaw_all() -> None:
             # Also what the container froze below: it could not die there (runc #2105).
             for group in tree.groups(folder):
-                freezer.thaw(group)
+                try:
+                    freezer.thaw(group)
+                except OSError:
+                    if os.path.isdir(group):
+                        raise
 
-        kill_frozen(lambda: freezer.freeze(folder, 0.2), thaw_all, self.pids)
+        try:
+            kill_frozen(lambda: freezer.freeze(folder, 0.2), thaw_all, self.pids)
+        except OSError:
+            if os.path.isdir(folder):
+                raise
+            # Another command has just removed it: nothing is left to kill.
 
     def pids(self) -> list[int]:
         return tree.processes(self._folder("freezer"))

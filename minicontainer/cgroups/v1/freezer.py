@@ -19,7 +19,7 @@ from minicontainer.cgroups import tree
 from minicontainer.linux.control import write_control
 from minicontainer.linux.door import because
 
-PATIENCE = 2.0
+PATIENCE = 10.0  # a process that waits for a slow disk stops when that has answered
 TRIES_BEFORE_THAW = 25
 
 

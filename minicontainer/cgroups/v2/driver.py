@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from minicontainer.oci.runtime import Resources
 
 ALWAYS = frozenset(("memory", "pids", "io"))
-PATIENCE = 2.0
+PATIENCE = 10.0  # a process that waits for a slow disk stops when that has answered
 # Files that not every kernel has, and what tells before there is a group to look into.
 SINCE = {"cpu.max.burst": (5, 14), "cpu.idle": (5, 15)}
 
@@ -119,10 +119,10 @@ class V2Manager:
             io=io.stats(self.folder) if "io" in has else None,
         )
 
-    def freeze(self) -> None:
+    def freeze(self, patience: float = PATIENCE) -> None:
         because("stop every process of the group")
         write_control(f"{self.folder}/cgroup.freeze", "1")
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + patience
         while not self.frozen():
             if time.monotonic() > until:
                 self.thaw()
@@ -145,13 +145,21 @@ class V2Manager:
     def kill(self) -> None:
         if not os.path.isdir(self.folder):
             return
+        try:
+            self._kill()
+        except OSError:
+            if os.path.isdir(self.folder):
+                raise
+            # Another command has just removed it: nothing is left to kill.
+
+    def _kill(self) -> None:
         if os.path.exists(f"{self.folder}/cgroup.kill"):
             because("SIGKILL to everything in the group, and to what it forks meanwhile")
             write_control(f"{self.folder}/cgroup.kill", "1")
             return
         from minicontainer.cgroups.killing import kill_frozen
 
-        kill_frozen(self.freeze, self.thaw, self.pids)
+        kill_frozen(lambda: self.freeze(0.2), self.thaw, self.pids)
 
     def pids(self) -> list[int]:
         return tree.processes(self.folder)

@@ -9,12 +9,15 @@ import signal
 import pytest
 
 from minicontainer.errors import CommandNotFound, Conflict, InvalidConfig, NotFound
+from minicontainer.libcontainer import sync
 from minicontainer.libcontainer.container import Container
 from tests.kernel.libcontainer.containers import dies_of, wait_until
 from tests.kernel.linux.child import in_child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from tests.bundles import Bundle
     from tests.kernel.libcontainer.containers import Containers
 
@@ -198,6 +201,25 @@ def test_a_second_start_is_refused(containers: Containers, bundle: Bundle) -> No
     with pytest.raises(Conflict, match=r"cannot start container .*: it is running"):
         container.start()
     assert container.status() == "running"
+
+
+def test_a_program_that_is_over_and_deleted_before_start_has_returned(
+    containers: Containers, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle.program("/bin/true")
+    container = containers.create(bundle)
+    expect = sync.Channel.expect
+
+    def delayed(channel: sync.Channel, *more: Any) -> Any:
+        answer = expect(channel, *more)
+        os.waitpid(container.record.pid, 0)
+        Container.load(container.record.id, containers.root).delete()
+        return answer
+
+    monkeypatch.setattr(sync.Channel, "expect", delayed)
+    container.start()
+    with pytest.raises(NotFound):
+        Container.load(container.record.id, containers.root)
 
 
 def test_an_id_is_taken_once(containers: Containers, bundle: Bundle) -> None:

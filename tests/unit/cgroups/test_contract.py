@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
+import types
 
 import pytest
 
@@ -131,7 +133,9 @@ def test_groups_that_the_container_made_go_too(kernel: FakeKernel) -> None:
 def test_delete_waits_for_the_dying_and_then_says_busy(
     kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minicontainer.cgroups.tree.PATIENCE", 0.05)
+    clock = itertools.count()
+    stepping = types.SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _seconds: None)
+    monkeypatch.setattr("minicontainer.cgroups.tree.time", stepping)
     group = made(kernel)
     group.add(SOMEBODY)
     with pytest.raises(OSError, match="busy") as refused:
@@ -168,6 +172,23 @@ def test_kill_reaches_everything_below(kernel: FakeKernel) -> None:
     kernel.settle(main_folder(kernel, f"{PATH}/inner"), SOMEBODY)
     group.kill()
     assert sorted(kernel.killed) == [SOMEBODY, SOMEBODY + 2]
+
+
+def test_a_group_that_is_removed_while_it_is_killed(kernel: FakeKernel) -> None:
+    group = made(kernel)
+
+    class Racer:
+        """Another command's deletion, just before the first write."""
+
+        def before(self, call: door.Call) -> None:
+            door.listeners.remove(self)
+            manager(PATH, kernel.hierarchies()).delete()
+
+        def after(self, call: door.Call) -> None: ...
+
+    door.listeners.append(Racer())
+    group.kill()
+    assert group.pids() == []
 
 
 def test_a_group_that_does_not_exist(kernel: FakeKernel) -> None:
