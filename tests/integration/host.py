@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
 GROUPS = "minicontainer"  # the folder of ours in each control group hierarchy
-PATIENCE_S = 4.0
+PATIENCE_S = 30.0
 
 
 class Host:
@@ -93,7 +93,7 @@ class Host:
     def sh(self, command: str) -> str:
         """The output of a shell command there; it must succeed."""
         started = self.popen(["sh", "-ec", command], stdout=subprocess.PIPE, env=_environment())
-        out, _ = started.communicate(timeout=30)
+        out, _ = started.communicate(timeout=60)
         assert started.returncode == 0, f"{command}: {started.returncode}"
         return out.decode()
 

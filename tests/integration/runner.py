@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = "from minicontainer.cli.main import main; main()"
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 
 class Result:
@@ -123,6 +123,11 @@ class Runner:
         """The pid of a container's monitor: the parent of its init."""
         return int(self.host.ask(f"parent {self.pid(container)}"))
 
+    def await_clients(self, container: str, count: int) -> None:
+        """Until its monitor has taken the connections of so many: 0 of them once who started it has left."""
+        sockets = f"ls -l /proc/{self.monitor(container)}/fd | grep -c socket"
+        until(lambda: int(self.host.sh(sockets)) == count + 1, f"{count} clients beside the listening socket")
+
 
 class Terminal:
     """The user's side of a terminal."""
@@ -154,7 +159,7 @@ class Terminal:
                 left = left[os.write(self.master, left[:4096]) :]
         os.set_blocking(self.master, True)
 
-    def expect(self, text: str, timeout: float = 10.0) -> str:
+    def expect(self, text: str, timeout: float = 60.0) -> str:
         """Read until ``text`` was shown; everything up to and with it, which is then forgotten."""
         deadline = time.monotonic() + timeout
         wanted = text.encode()
@@ -178,7 +183,7 @@ class Terminal:
         """Whether the terminal's settings are what they were."""
         return termios.tcgetattr(self.slave) == self.before
 
-    def wait(self, timeout: float = 10.0) -> int:
+    def wait(self, timeout: float = 60.0) -> int:
         """The exit code; what is still written is kept in ``seen``."""
         deadline = time.monotonic() + timeout
         while self.process.poll() is None:
@@ -211,7 +216,7 @@ def _set_size(fd: int, rows: int, columns: int) -> None:
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
-def until(condition: Any, what: str, timeout: float = 10.0) -> Any:
+def until(condition: Any, what: str, timeout: float = 60.0) -> Any:
     """Poll until ``condition()`` is true; its value."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):

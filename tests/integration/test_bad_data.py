@@ -150,7 +150,7 @@ def test_no_root(mc: Runner, tmp_path: Path) -> None:
     os.chmod(tmp_path, 0o755)
     as_nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
     running = mc.start(*PLAIN, "busybox", "true", wrapper=as_nobody)
-    out, err = running.communicate(timeout=10)
+    out, err = running.communicate(timeout=60)
     assert (running.returncode, out, err.count(b"\n")) == (125, b"", 1), err
     assert b"minicontainer: " in err
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.integration.runner import Runner
 
 
-def frames(fd: int, until: int, patience: float = 10.0) -> list[tuple[int, bytes]]:
+def frames(fd: int, until: int, patience: float = 60.0) -> list[tuple[int, bytes]]:
     """All frames up to the first of kind ``until``."""
     decoder, found = protocol.Decoder(), []
     deadline = time.monotonic() + patience

@@ -88,7 +88,7 @@ def at_once(mc: Runner, *commands: tuple[str, ...]) -> list[tuple[int, str, str]
     started = [mc.start(*command) for command in commands]
     results = []
     for command, process in zip(commands, started, strict=True):
-        out, err = (text.decode() for text in process.communicate(timeout=30))
+        out, err = (text.decode() for text in process.communicate(timeout=60))
         assert "Traceback" not in err
         assert "internal error" not in err
         assert err.count("\n") <= 1, f"{command}: {err}"
@@ -169,9 +169,9 @@ def test_image_whose_removal_has_begun(mc: Runner) -> None:
     assert removal.stdout.readline() == b"looked\n"
     run = mc.start("run", "--network", "none", "shortlived", "ls", "/made")
     until(lambda: mc.ok("ps", "-aq").count("\n") == 1, "it is recorded beside the first")
-    _, err = removal.communicate(b"\n", timeout=30)
+    _, err = removal.communicate(b"\n", timeout=60)
     assert (removal.returncode, err) == (0, b"")
-    out, err = run.communicate(timeout=30)
+    out, err = run.communicate(timeout=60)
     assert (run.returncode, out) == (125, b"")
     assert b"was removed meanwhile" in err
     assert mc.ok("ps", "-aq").count("\n") == 0
@@ -194,7 +194,7 @@ def test_a_run_that_another_command_starts(
     id_file = tmp_path / "id"
     words = [word.replace("{}", str(id_file)) for word in options]
     process = program(mc, OUTRUN, "run", "--network", "none", *words, "busybox", "head", "-c5")
-    out, err = process.communicate(b"bytes", timeout=30)
+    out, err = process.communicate(b"bytes", timeout=60)
     assert (process.returncode, err) == (0, b"")
     assert out.decode() == output.format(id=id_file.read_text())
 
@@ -204,7 +204,7 @@ def test_a_client_that_comes_too_late(mc: Runner, tmp_path: Path, script: str) -
     """It learns how the program ended, or why it did not start: not merely that nobody is there."""
     told = tmp_path / "told"
     run = program(mc, LATE_COMER, *RUN, "busybox", script, TOLD=str(told))
-    run.communicate(timeout=30)
+    run.communicate(timeout=60)
     until(told.exists, "it was answered")
     last = [attach.STARTED, attach.EXIT] if script == "true" else [attach.ERROR]
     assert [int(kind) for kind in told.read_text().split()] == last

@@ -153,7 +153,7 @@ def test_it_ends_with_its_container(mc: Runner, box: str) -> None:
     assert beside.stdout is not None
     assert beside.stdout.readline() == b"here\n"
     mc.ok("kill", box)
-    beside.communicate(timeout=10)
+    beside.communicate(timeout=60)
     assert beside.returncode == 137
 
 
@@ -165,7 +165,7 @@ def test_signals_are_passed_on(mc: Runner, box: str, number: signal.Signals) -> 
     assert beside.stdout is not None
     assert beside.stdout.readline() == b"ready\n"
     beside.send_signal(number)
-    out, _ = beside.communicate(timeout=10)
+    out, _ = beside.communicate(timeout=60)
     assert (out, beside.returncode) == (b"got\n", 4)
 
 

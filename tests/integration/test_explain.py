@@ -72,7 +72,7 @@ def test_detached_the_story_ends_with_the_program(mc: Runner) -> None:
         "busybox",
         "sleep",
         "1000",
-        timeout=10,
+        timeout=60,
     )
     assert told.code == 0
     assert "execve(path=/bin/sleep" in told.err.splitlines()[-1]

@@ -40,13 +40,13 @@ def health(mc: Runner, container: str) -> dict[str, Any]:
 
 def await_status(mc: Runner, container: str, status: str) -> dict[str, Any]:
     """What `inspect` says of its health, once it has this status."""
-    until(lambda: health(mc, container)["Status"] == status, f"it is {status}", timeout=20)
+    until(lambda: health(mc, container)["Status"] == status, f"it is {status}", timeout=60)
     return health(mc, container)
 
 
 def await_log(mc: Runner, container: str) -> dict[str, Any]:
     """The first result in its log."""
-    found: dict[str, Any] = until(lambda: health(mc, container)["Log"], "a probe has ended", timeout=20)[0]
+    found: dict[str, Any] = until(lambda: health(mc, container)["Log"], "a probe has ended", timeout=60)[0]
     return found
 
 
@@ -70,7 +70,7 @@ def prober(mc: Runner, container: str) -> int:
         parents = {pid: parent for pid, (parent, _) in processes(mc).items()}
         return next((pid for pid, parent in parents.items() if parent == monitor and pid != init), 0)
 
-    found: int = until(find, "a probe runs", timeout=20)
+    found: int = until(find, "a probe runs", timeout=60)
     return found
 
 
@@ -275,7 +275,7 @@ def test_a_probe_that_hangs_keeps_nobody_waiting(mc: Runner) -> None:
 @pytest.mark.parametrize("options", [(), ("--pid", "host")], ids=["own pids", "host's pids"])
 def test_the_end_of_the_container_is_the_probe_s(mc: Runner, options: tuple[str, ...]) -> None:
     container = start(mc, SLEEPER, *OFTEN, *options)
-    until(lambda: len(sleepers(mc)) == 5, "the probe hangs", timeout=20)
+    until(lambda: len(sleepers(mc)) == 5, "the probe hangs", timeout=60)
     mc.ok("kill", container)
     until(lambda: sleepers(mc) == [], "all have ended")
     found = health(mc, container)
@@ -284,7 +284,7 @@ def test_the_end_of_the_container_is_the_probe_s(mc: Runner, options: tuple[str,
 
 def test_the_monitor_s_death_is_the_probe_s(mc: Runner) -> None:
     container = start(mc, SLEEPER, *OFTEN)
-    until(lambda: len(sleepers(mc)) == 5, "the probe hangs", timeout=20)
+    until(lambda: len(sleepers(mc)) == 5, "the probe hangs", timeout=60)
     between = prober(mc, container)
     mc.host.kill(mc.monitor(container))
     until(lambda: sleepers(mc) == [] and between not in processes(mc), "all have ended")
@@ -294,7 +294,7 @@ def test_the_monitor_s_death_is_the_probe_s(mc: Runner) -> None:
 def test_a_prober_that_is_killed_counts_as_a_failure(mc: Runner) -> None:
     # Another user's, since a change of user clears what ties a process to its parent (prctl(2)).
     container = start(mc, "exec sleep 1004", *OFTEN, "--health-retries", "1", "-u", "nobody")
-    until(lambda: "sleep 1004" in sleepers(mc), "the probe hangs", timeout=20)
+    until(lambda: "sleep 1004" in sleepers(mc), "the probe hangs", timeout=60)
     between = prober(mc, container)
     (command,) = (pid for pid, (_, words) in processes(mc).items() if words == "sleep 1004")
     mc.host.kill(between)
@@ -316,7 +316,7 @@ def test_a_paused_container_is_not_probed(mc: Runner) -> None:
     # One that had ended as it was paused may be told later.
     assert before[-1] in held[-2:]
     mc.ok("unpause", container)
-    until(lambda: health(mc, container)["Log"] != held, "probes go on", timeout=20)
+    until(lambda: health(mc, container)["Log"] != held, "probes go on", timeout=60)
     await_status(mc, container, "healthy")
     assert statuses(mc, container) == ["health_status: healthy"]
 
@@ -330,9 +330,9 @@ def test_every_start_begins_anew(mc: Runner) -> None:
     assert ended["Log"]
     assert mc.ok("ps", "-a", "-q", "--filter", "health=unhealthy") == container[:12]
     mc.ok("start", container)
-    until(lambda: statuses(mc, container) == ["health_status: healthy"] * 2, "twice", timeout=20)
+    until(lambda: statuses(mc, container) == ["health_status: healthy"] * 2, "twice", timeout=60)
     mc.ok("restart", "-t", "0", container)
-    until(lambda: len(statuses(mc, container)) == 3, "a third time", timeout=20)
+    until(lambda: len(statuses(mc, container)) == 3, "a third time", timeout=60)
 
 
 def test_a_new_name_is_told(mc: Runner) -> None:
@@ -356,7 +356,7 @@ def test_a_damaged_record_is_told_and_written_anew(mc: Runner) -> None:
     container = start(mc, "test -e /ok && sleep 1004; true", *OFTEN)
     await_status(mc, container, "healthy")
     mc.ok("exec", container, "touch", "/ok")
-    until(lambda: "sleep 1004" in sleepers(mc), "a probe hangs: nobody writes now", timeout=20)
+    until(lambda: "sleep 1004" in sleepers(mc), "a probe hangs: nobody writes now", timeout=60)
     path = f"{mc.root}/containers/{container}/health.json"
     with open(path, "w") as file:
         file.write('{"status": "hea')
@@ -385,5 +385,5 @@ def test_a_probe_that_fails_or_dies_anywhere_harms_nobody(mc: Runner, step: str,
     assert found["Log"][0]["ExitCode"] in (-1, 126, 137)
     assert mc.state(container) == "running 0"
     # Were one left of each probe, there would never again be the program alone.
-    until(lambda: len(mc.ok("top", container).splitlines()) == 2, "nothing of a probe is left", timeout=20)
+    until(lambda: len(mc.ok("top", container).splitlines()) == 2, "nothing of a probe is left", timeout=60)
     assert mc.ok("exec", container, "echo", "fine") == "fine"

@@ -65,7 +65,7 @@ def test_attached_caller_is_told_in_one_line(mc: Runner) -> None:
     assert running.stdout is not None
     assert running.stdout.readline() == b"ready\n"
     kill_monitor(mc, "cut")
-    _, err = running.communicate(timeout=10)
+    _, err = running.communicate(timeout=60)
     assert running.returncode == 125
     assert err.count(b"\n") == 1
     assert b"monitor" in err

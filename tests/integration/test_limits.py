@@ -304,7 +304,7 @@ def test_a_controller_that_is_taken_away_is_named(mc: Runner, controller: str) -
         pytest.skip(f"the {controller} controller is {found.where(controller)}")
     wrapper = ("unshare", "--mount", "sh", "-c", script, "sh", mount)
     started = mc.start("run", *ALONE, *FLAGS[controller], "busybox", "true", wrapper=wrapper)
-    out, err = started.communicate(timeout=30)
+    out, err = started.communicate(timeout=60)
     assert started.returncode == 125
     assert out == b""
     assert b"Traceback" not in err

@@ -68,7 +68,7 @@ def test_killed_half_way(mc: Runner, step: str) -> None:
     else:
         client = mc.start("rename", "before", "after", wrapper=("strace", "-f", "-o", "/dev/null", "-e",
                           "inject=fsync:signal=SIGKILL"))  # fmt: skip
-        client.communicate(timeout=20)
+        client.communicate(timeout=60)
         assert client.returncode == -signal.SIGKILL
         os.unlink(next(f"{folder}/{container}/{name}" for name in os.listdir(f"{folder}/{container}")
                        if name.startswith(".tmp-")))  # fmt: skip

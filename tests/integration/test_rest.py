@@ -59,7 +59,7 @@ class Launched(Runner):
 
     def await_rest(self, container: str) -> int:
         """Its monitor, which rests."""
-        until(lambda: self.rests(container), "the monitor rests", timeout=15)
+        until(lambda: self.rests(container), "the monitor rests", timeout=60)
         return self.monitor(container)
 
     def resting_until_restarted(self, container: str) -> int:
@@ -72,7 +72,7 @@ class Launched(Runner):
             let_go(self, monitor)
             return 0
 
-        found: int = until(launcher, "it waits without Python", timeout=30)
+        found: int = until(launcher, "it waits without Python", timeout=60)
         return found
 
 
@@ -99,9 +99,13 @@ def test_it_costs_less_than_a_shim_and_no_time(launched: Launched) -> None:
     )
     assert int(size) < SHIM_KB / 2
     used = f"cut -d ' ' -f 14,15 /proc/{monitor}/stat; grep ctxt /proc/{monitor}/status"
-    first = launched.host.sh(used)
-    time.sleep(0.5)
-    assert launched.host.sh(used) == first
+
+    def nothing_happens() -> bool:
+        first = launched.host.sh(used)
+        time.sleep(0.5)
+        return launched.host.sh(used) == first
+
+    until(nothing_happens, "it waits, once it has begun to")
 
 
 def test_what_it_had_begun_goes_on(launched: Launched) -> None:
@@ -115,7 +119,7 @@ def test_what_it_had_begun_goes_on(launched: Launched) -> None:
     until(lambda: launched("logs", container).err == "error\n", "it is in the log")
     assert launched("logs", container).out == "begun, and ended\n"
     assert launched.await_rest(container) == monitor  # a client is attached, and has nothing to say
-    out, err = client.communicate(b"\n", timeout=10)
+    out, err = client.communicate(b"\n", timeout=60)
     assert (client.returncode, out, err) == (7, b", and ended\n", b"error\n")
     assert launched.state(container) == "exited 7"
 
@@ -166,7 +170,7 @@ def test_it_wakes_to_probe_and_rests_again(launched: Launched) -> None:
     monitor = launched.monitor(container)
     for count in (1, 2):
         assert launched.await_rest(container) == monitor
-        until(lambda count=count: len(_results(launched, container)) >= count, f"probe {count}", timeout=20)
+        until(lambda count=count: len(_results(launched, container)) >= count, f"probe {count}", timeout=60)
     assert launched.await_rest(container) == monitor
     assert {one["Output"] for one in _results(launched, container)} == {"well\n"}
     assert launched.ok("ps", "-q", "--filter", "health=healthy") == container[:12]
@@ -215,9 +219,8 @@ def test_a_program_that_never_falls_silent_loses_nothing(launched: Launched) -> 
     script = "i=0; while :; do i=$((i+1)); echo $i; done"
     container = launched.ok("run", "-d", *NONE, "busybox", "sh", "-c", script)
     monitor = launched.monitor(container)
-    size = f"awk '/^Pss:/ {{ print $2 }}' /proc/{monitor}/smaps_rollup"
-    first = int(launched.host.sh(size))
-    until(lambda: int(launched.host.sh(size)) < first * 0.7, "it has become smaller", timeout=20)
+    words = f"tr '\\0' ' ' < /proc/{monitor}/cmdline"
+    until(lambda: f" minicontainer-monitor {container} " in launched.host.sh(words), "it has begun anew")
     launched.ok("kill", container)
     logged = launched.ok("logs", container).split()
     assert logged == [str(n) for n in range(1, len(logged) + 1)]
@@ -231,7 +234,7 @@ def test_it_waits_without_python_until_its_container_is_restarted(launched: Laun
     mounts = launched.host.sh(f"cat /proc/{first}/mountinfo")
     assert f"{container}/rootfs" not in mounts
     let_go(launched, first)
-    until(lambda: status(launched, container)["restarts"] > count, "it runs again", timeout=30)
+    until(lambda: status(launched, container)["restarts"] > count, "it runs again", timeout=60)
     monitor = launched.resting_until_restarted(container)
     assert monitor == first
     # The listening socket, the pipe with the state, and the standard streams.
@@ -250,5 +253,5 @@ def test_who_comes_while_it_waits_is_served_by_the_next_run(launched: Launched) 
     client = launched.start("wait", container)
     until(lambda: launched.host.sh("cat /proc/net/unix").count("attach.sock") == 2, "it waits in the queue")
     let_go(launched, monitor)
-    out, _ = client.communicate(timeout=30)
+    out, _ = client.communicate(timeout=60)
     assert (client.returncode, out) == (0, b"4\n")

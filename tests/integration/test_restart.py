@@ -57,7 +57,7 @@ def test_the_timeout(mc: Runner, options: list[str]) -> None:
     container = running(mc, DEAF, *options)
     begin = time.monotonic()
     mc.ok("restart", "-t", "1", container)
-    assert 1 <= time.monotonic() - begin < 4
+    assert 1 <= time.monotonic() - begin < 10  # what it is given without -t
     assert mc.state(container) == "running 0"
 
 
@@ -77,11 +77,11 @@ def test_one_that_has_ended_is_started(mc: Runner) -> None:
 
 def test_clients_learn_of_the_end(mc: Runner) -> None:
     container = running(mc, COUNTS)
+    mc.await_clients(container, 0)
     client = mc.start("attach", container)
-    sockets = f"ls -l /proc/{mc.monitor(container)}/fd | grep -c socket"
-    until(lambda: int(mc.host.sh(sockets)) == 2, "the client is attached")
+    mc.await_clients(container, 1)
     mc.ok("restart", container)
-    client.communicate(timeout=10)
+    client.communicate(timeout=60)
     assert client.returncode == 5
 
 

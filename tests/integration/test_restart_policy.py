@@ -29,7 +29,7 @@ ONCE = "echo run >> /runs; [ $(wc -l < /runs) = 2 ] || exit 3; exec sleep 1000"
 
 def ended(mc: Runner, container: str) -> None:
     """Until it has ended for good: no monitor is left that could restart it."""
-    until(lambda: status(mc, container)["state"] == "exited", "it ends", timeout=30)
+    until(lambda: status(mc, container)["state"] == "exited", "it ends", timeout=60)
     assert "monitor" not in status(mc, container)
 
 
@@ -62,7 +62,7 @@ def test_what_is_not_restarted(mc: Runner, policy: str, script: str) -> None:
 @pytest.mark.parametrize("policy", ["always", "unless-stopped"])
 def test_a_success_is_an_end_like_any_other(mc: Runner, policy: str) -> None:
     container = restarting(mc, "echo said", policy=policy)
-    until(lambda: status(mc, container).get("restarts", 0) >= 2, "it is restarted twice", timeout=30)
+    until(lambda: status(mc, container).get("restarts", 0) >= 2, "it is restarted twice", timeout=60)
     host = json.loads(mc.ok("inspect", container))[0]["HostConfig"]
     assert host["RestartPolicy"] == {"Name": policy, "MaximumRetryCount": 0}
 
@@ -131,7 +131,7 @@ def test_what_can_be_done(mc: Runner, tmp_path: Path) -> None:
     mc.ok("rename", container, "other")
     mc.ok("commit", container, "restarting:copy")
     let_go(mc, monitor)
-    until(lambda: status(mc, container)["restarts"] > 2, "it goes on", timeout=30)
+    until(lambda: status(mc, container)["restarts"] > 2, "it goes on", timeout=60)
     assert mc.ok("ps", "--format", "{{.Names}}") == "other"
 
 
@@ -176,7 +176,7 @@ def test_wait_is_for_the_next_end(mc: Runner) -> None:
     monitor = held(mc, container)
     client = mc.start("wait", container)
     let_go(mc, monitor)
-    out, _ = client.communicate(timeout=30)
+    out, _ = client.communicate(timeout=60)
     assert (client.returncode, out) == (0, b"4\n")
 
 
@@ -187,7 +187,7 @@ def test_wait_ends_with_a_stop(mc: Runner) -> None:
     # The listening socket, and a connection that nobody has accepted.
     until(lambda: mc.host.sh("cat /proc/net/unix").count("attach.sock") == 2, "it waits in the queue")
     mc.ok("stop", container)
-    out, _ = client.communicate(timeout=30)
+    out, _ = client.communicate(timeout=60)
     assert (client.returncode, out) == (0, b"3\n")
 
 
@@ -245,7 +245,7 @@ def test_an_attached_client_s_signal_is_a_user_s(mc: Runner) -> None:
     assert client.stdout is not None
     assert client.stdout.readline() == b"said\n"
     client.send_signal(signal.SIGINT)
-    client.communicate(timeout=30)
+    client.communicate(timeout=60)
     assert client.returncode == 4
     until(lambda: mc.state("attached", FORM) == "exited 4 0", "it is not restarted")
 
@@ -264,7 +264,7 @@ def test_a_follower_of_the_log_leaves_at_the_end_of_the_run(mc: Runner) -> None:
     assert client.stdout is not None
     assert client.stdout.readline() == b"said\n"
     mc.ok("exec", container, "touch", "/end")
-    out, _ = client.communicate(timeout=30)
+    out, _ = client.communicate(timeout=60)
     assert (client.returncode, out) in ((0, b""), (0, b"said\n"))  # the next run may have begun
     until(lambda: mc.state(container, FORM) == "running 0 1", "it runs again")
 
@@ -349,7 +349,7 @@ def test_a_shared_ipc_namespace(mc: Runner) -> None:
     container = restarting(mc, "exec sleep 1000", "--ipc", f"container:{donor}")
     for count in range(1, 4):
         mc.host.kill(mc.pid(container))
-        until(lambda count=count: mc.state(container, FORM) == f"running 0 {count}", "again", timeout=20)
+        until(lambda count=count: mc.state(container, FORM) == f"running 0 {count}", "again", timeout=60)
     mounts = mc.host.sh(f"cat /proc/{mc.monitor(container)}/mountinfo")
     assert len([line for line in mounts.splitlines() if " /dev/shm " in line and " tmpfs shm " in line]) == 1
     assert mounts.count(f" {mc.root}/containers/{container}/rootfs ") == 1
@@ -367,7 +367,7 @@ def test_many_runs_leave_nothing_in_the_monitor(mc: Runner) -> None:
     """Without the launcher one process lives through all of them."""
     words = ["run", "-d", "--name", "many", "--network", "none", "--restart", "always", "busybox", "true"]
     started = mc.host.popen([sys.executable, "-c", FAST, *words], env=mc.environment, stdout=subprocess.PIPE)
-    container = started.communicate(timeout=30)[0].decode().strip()
+    container = started.communicate(timeout=60)[0].decode().strip()
 
     def measured(runs: int) -> tuple[int, int]:
         """(open files, private memory in kB) after so many."""
@@ -389,8 +389,8 @@ def test_a_client_that_is_behind_holds_nothing_up(mc: Runner) -> None:
     words = ["run", "--name", "behind", "--network", "none", "--restart", "always", "busybox", "sh", "-c"]
     client = mc.start(*words, script)
     container = until(lambda: mc.ok("ps", "-aq", "--no-trunc"), "it is made")
-    until(lambda: status(mc, container).get("restarts", 0) >= 2, "others run after it", timeout=30)
-    out, _ = client.communicate(timeout=30)
+    until(lambda: status(mc, container).get("restarts", 0) >= 2, "others run after it", timeout=60)
+    out, _ = client.communicate(timeout=60)
     assert (client.returncode, len(out)) == (3, 800000)  # of the first run, and no other
 
     def children() -> str:
@@ -400,7 +400,7 @@ def test_a_client_that_is_behind_holds_nothing_up(mc: Runner) -> None:
         let_go(mc, monitor)
         return found
 
-    until(lambda: children() == "", "nothing is left of it", timeout=30)
+    until(lambda: children() == "", "nothing is left of it", timeout=60)
 
 
 # -- what cannot be asked for

@@ -36,7 +36,7 @@ def running(host: Host) -> set[str]:
 
 def settle(host: Host, name: str, state: str) -> None:
     """Until that container is in this state."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while host.good("inspect", "-f", "{{.State.Status}}", name) != state:
         assert time.monotonic() < deadline, f"{name}: not {state}"
         time.sleep(0.05)
@@ -136,7 +136,7 @@ def shutdown(host: Host, image: str) -> None:
     done = "trap 'exit 0' TERM; echo said; while :; do sleep 0.02; done"
     host.good("run", "-d", "--name", "done", "--restart", "on-failure", "--network", "none", "busybox",
               "sh", "-c", done)  # fmt: skip
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while host.good("logs", "done") != "said":
         assert time.monotonic() < deadline
     assert set(host.good("system", "suspend").split()) == {"no", "always", "unless-stopped", "done"}
@@ -154,7 +154,7 @@ def test_one_that_waits_is_suspended(mc: Runner) -> None:
     assert mc.state(container) == "exited 3"
     assert "stopped" not in status(mc, container)
     assert mc.ok("system", "resume") == "waits"
-    until(lambda: status(mc, container).get("restarts", 0) >= 1, "the policy holds", timeout=30)
+    until(lambda: status(mc, container).get("restarts", 0) >= 1, "the policy holds", timeout=60)
 
 
 def test_what_a_killed_monitor_leaves(mc: Runner) -> None:

@@ -204,7 +204,7 @@ def test_subordinate_ids(user: User, subordinate: None) -> None:
 def test_many_at_once(user: User) -> None:
     """Each finds the namespace of the others, or makes one, or finds one that is just ending."""
     started = [user.start(*RUN, "busybox", "echo", str(n)) for n in range(6)]
-    shown = [process.communicate(timeout=30) for process in started]
+    shown = [process.communicate(timeout=60) for process in started]
     assert [out for out, _ in shown] == [f"{n}\n".encode() for n in range(6)], shown
 
 
@@ -259,5 +259,5 @@ def test_a_health_check(user: User) -> None:
     container = user.ok("run", "-d", "--name", "box", "--network", "none", *check, "busybox", "sleep", "1000")
     for status in ("unhealthy", "healthy"):
         listed = ("ps", "-q", "--no-trunc", "--filter", f"health={status}")
-        until(lambda listed=listed: user.ok(*listed) == container, f"it is {status}", timeout=20)
+        until(lambda listed=listed: user.ok(*listed) == container, f"it is {status}", timeout=60)
         user.ok("exec", "box", "touch", "/ok")

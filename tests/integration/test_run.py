@@ -215,7 +215,7 @@ def test_signals_are_passed_on(mc: Runner, number: signal.Signals) -> None:
     assert running.stdout is not None
     assert running.stdout.readline() == b"ready\n"
     running.send_signal(number)
-    out, err = running.communicate(timeout=10)
+    out, err = running.communicate(timeout=60)
     assert (out, err, running.returncode) == (f"got {name}\n".encode(), b"", 9)
 
 
@@ -227,7 +227,7 @@ def test_without_sig_proxy_the_program_goes_on(mc: Runner) -> None:
     assert running.stdout is not None
     assert running.stdout.readline() == b"ready\n"
     running.send_signal(signal.SIGTERM)
-    running.communicate(timeout=10)
+    running.communicate(timeout=60)
     assert running.returncode == -signal.SIGTERM
     assert mc.state("deaf") == "running 0"
 
@@ -241,21 +241,21 @@ def test_explain_tells_steps_on_standard_error_only(mc: Runner) -> None:
 
 def test_closed_streams_are_no_obstacle(mc: Runner) -> None:
     command = mc.start(*PLAIN, "sh", "-c", "exit 6", wrapper=("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"))
-    command.communicate(timeout=10)
+    command.communicate(timeout=60)
     assert command.returncode == 6
 
 
 def test_an_error_that_cannot_be_written_has_its_exit_code(mc: Runner) -> None:
     with open("/dev/full", "wb") as full:
         running = mc.start(*PLAIN, "no-such-program", stderr=full)
-        out, _ = running.communicate(timeout=30)
+        out, _ = running.communicate(timeout=60)
     assert (running.returncode, out) == (127, b"")
 
 
 def test_full_output_device_is_one_line(mc: Runner) -> None:
     with open("/dev/full", "wb") as full:
         running = mc.start(*PLAIN, "echo", "hi", stdout=full, stderr=subprocess.PIPE)
-        _, err = running.communicate(timeout=10)
+        _, err = running.communicate(timeout=60)
     assert running.returncode == 125
     assert err.count(b"\n") == 1, err
     assert b"No space left" in err

@@ -63,7 +63,7 @@ def test_what_is_not_shared_cannot_be(mc: Runner, source: str) -> None:
     wrapper = ("unshare", "--mount", "--propagation", "private")
     words = ["run", "--rm", *SLEEP, "-v", f"{source}:/mnt:rshared", "busybox", "true"]
     started = mc.start(*words, wrapper=wrapper)
-    out, err = started.communicate(timeout=30)
+    out, err = started.communicate(timeout=60)
     assert (started.returncode, out) == (125, b"")
     assert b"is mounted on" in err
     assert b"it is not a shared mount" in err

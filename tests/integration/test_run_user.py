@@ -68,7 +68,7 @@ def test_passwd_that_is_no_file(mc: Runner, tmp_path: Path) -> None:
         member.type = tarfile.FIFOTYPE
         tar.addfile(member)
     image = mc.ok("import", str(archive), "fifo")
-    assert mc(*RUN, "-u", "someone", image, "/true", timeout=10).code == 125
+    assert mc(*RUN, "-u", "someone", image, "/true", timeout=60).code == 125
 
 
 def _with_link(folder: Path, name: str, target: str) -> Path:

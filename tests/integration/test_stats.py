@@ -204,16 +204,16 @@ def test_without_names_what_ends_goes_and_what_starts_comes(mc: Runner) -> None:
         seen()
         assert seen() == {b"one"}
         mc.ok("run", "-d", "--name", "two", *ALONE, "busybox", "sleep", "60")
-        until(lambda: seen() == {b"one", b"two"}, "the second appears", timeout=30)
+        until(lambda: seen() == {b"one", b"two"}, "the second appears", timeout=60)
         mc.ok("kill", "one")
-        until(lambda: seen() == {b"two"}, "the first is gone", timeout=30)
+        until(lambda: seen() == {b"two"}, "the first is gone", timeout=60)
         end(watching, signal.SIGINT)
 
 
 def end(command: subprocess.Popen[bytes], number: int) -> int:
     """The exit status after a signal."""
     command.send_signal(number)
-    command.communicate(timeout=30)
+    command.communicate(timeout=60)
     return command.returncode
 
 
@@ -223,11 +223,11 @@ def test_on_a_terminal_each_picture_covers_the_last_and_fits_the_window(mc: Runn
     with mc.terminal("stats", rows=24, columns=200) as terminal:
         terminal.expect("\x1b[HCONTAINER ID")
         terminal.expect("PIDS\x1b[K")
-        terminal.expect("\x1b[J", timeout=30)
+        terminal.expect("\x1b[J", timeout=60)
         assert not terminal.is_raw()
         terminal.resize(2, 30)
         # One line, as wide as the window, the cursor below it.
-        terminal.expect("\x1b[HCONTAINER ID   NAME      CPU %\x1b[K\r\n\x1b[J", timeout=30)
+        terminal.expect("\x1b[HCONTAINER ID   NAME      CPU %\x1b[K\r\n\x1b[J", timeout=60)
         terminal.type("\x03")
         assert terminal.wait(30) == 130
         assert terminal.restored()

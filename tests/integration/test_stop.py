@@ -38,7 +38,7 @@ def test_stop_kills_what_does_not_listen(mc: Runner) -> None:
     container = running(mc, *DEAF, say="ready")
     begin = time.monotonic()
     mc.ok("stop", "-t", "1", container)
-    assert 1 <= time.monotonic() - begin < 4
+    assert 1 <= time.monotonic() - begin < 10  # what it is given without -t
     assert mc.state(container) == "exited 137"
 
 
@@ -79,9 +79,11 @@ def test_stop_waits_for_all_of_them_together(mc: Runner) -> None:
     names = [f"deaf{number}" for number in range(4)]
     for name in names:
         running(mc, "--name", name, *DEAF, say="ready")
-    begin = time.monotonic()
     assert mc.ok("stop", "-t", "1", *names).split() == names
-    assert time.monotonic() - begin < 3
+    words = ("--since", "1h", "--until", "0s", "--filter", "event=kill", "--format")
+    signals = mc.ok("events", *words, "{{.Actor.Attributes.name}} {{.Actor.Attributes.signal}}").splitlines()
+    # All have been asked before the first is killed.
+    assert signals[-8:] == [*(f"{name} 15" for name in names), *(f"{name} 9" for name in names)]
     assert {mc.state(name) for name in names} == {"exited 137"}
 
 
@@ -90,7 +92,7 @@ def test_stop_waits_as_long_as_the_container_asks(mc: Runner) -> None:
     assert mc.state(container, "{{.Config.StopTimeout}}") == "1"
     begin = time.monotonic()
     mc.ok("stop", container)
-    assert 1 <= time.monotonic() - begin < 4
+    assert 1 <= time.monotonic() - begin < 10
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGRTMIN+3", 9), ("NOSUCH", 5)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tests.integration.refusals import refused
-from tests.integration.runner import until
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,23 +18,23 @@ def running(mc: Runner, name: str, script: str, *options: str) -> str:
 
 def test_until_it_ends(mc: Runner) -> None:
     container = running(mc, "waited", UNTIL_GO)
+    mc.await_clients(container, 0)
     waiting = [mc.start("wait", container) for _ in range(3)]
-    sockets = f"ls -l /proc/{mc.monitor(container)}/fd | grep -c socket"
-    until(lambda: int(mc.host.sh(sockets)) == 4, "all three wait")
+    mc.await_clients(container, 3)
     assert all(client.poll() is None for client in waiting)
     mc.ok("exec", container, "touch", "/go")
     for client in waiting:
-        assert client.communicate(timeout=10) == (b"7\n", b"")
+        assert client.communicate(timeout=60) == (b"7\n", b"")
         assert client.returncode == 0
 
 
 def test_one_that_is_removed_at_its_end(mc: Runner) -> None:
     container = running(mc, "waited", UNTIL_GO, "--rm")
+    mc.await_clients(container, 0)
     client = mc.start("wait", container)
-    sockets = f"ls -l /proc/{mc.monitor(container)}/fd | grep -c socket"
-    until(lambda: int(mc.host.sh(sockets)) == 2, "it waits")
+    mc.await_clients(container, 1)
     mc.ok("exec", container, "touch", "/go")
-    assert client.communicate(timeout=10) == (b"7\n", b"")
+    assert client.communicate(timeout=60) == (b"7\n", b"")
 
 
 def test_a_waiter_does_not_slow_the_program(mc: Runner) -> None:
@@ -54,10 +53,11 @@ def test_those_that_do_not_run(mc: Runner) -> None:
 def test_monitor_that_is_killed(mc: Runner) -> None:
     container = running(mc, "waited", UNTIL_GO)
     monitor = mc.monitor(container)
+    mc.await_clients(container, 0)
     client = mc.start("wait", container)
-    until(lambda: int(mc.host.sh(f"ls -l /proc/{monitor}/fd | grep -c socket")) == 2, "it waits")
+    mc.await_clients(container, 1)
     mc.host.kill(monitor)
-    assert client.communicate(timeout=10) == (b"137\n", b"")
+    assert client.communicate(timeout=60) == (b"137\n", b"")
 
 
 def test_several_and_missing_ones(mc: Runner) -> None:

@@ -34,7 +34,7 @@ def status(mc: Runner, container: str) -> dict[str, Any]:
 
 def held(mc: Runner, container: str) -> int:
     """Its monitor, stopped (SIGSTOP) while it waits: it goes on waiting until it is sent SIGCONT."""
-    found: int = until(lambda: _hold(mc, container), "it waits to be restarted", timeout=30)
+    found: int = until(lambda: _hold(mc, container), "it waits to be restarted", timeout=60)
     return found
 
 
