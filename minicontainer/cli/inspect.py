@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 # Of containers and of images, as Docker's types say it (omitempty).
 OMITTED = {"State": ("Health",), "Config": ("Healthcheck", "StopTimeout")}
+# Of both too: the maps, whose keys are no fields.
+MAPS = {
+    "Config": ("Labels", "Volumes", "ExposedPorts"),
+    "HostConfig": ("Annotations", "PortBindings", "Sysctls", "Tmpfs"),
+    "NetworkSettings": ("Networks", "Ports"),
+}
 
 
 @verb("inspect", usage="[OPTIONS] NAME|ID [NAME|ID...]", help="Show what is known of containers and images")
@@ -54,9 +60,13 @@ def _with_nil(document: dict[str, Any]) -> dict[str, Any]:
     """What JSON leaves out where there is none, a template finds, and finds empty."""
     from minicontainer.cli.template.evaluate import Omitting
 
-    return document | {
-        part: Omitting(document[part], names) for part, names in OMITTED.items() if part in document
-    }
+    found = dict(document)
+    for part in {*OMITTED, *MAPS} & found.keys():
+        maps = {
+            name: Omitting(found[part][name], None) for name in MAPS.get(part, ()) if found[part].get(name)
+        }
+        found[part] = Omitting(found[part] | maps, OMITTED.get(part, ()))
+    return found
 
 
 def _template(form: str | None) -> Template | None:

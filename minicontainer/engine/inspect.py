@@ -45,8 +45,12 @@ def container(engine: Engine, found: Found) -> dict[str, Any]:
         "RestartCount": status.restarts,
         "Driver": record.driver,
         "Platform": "linux",
+        "AppArmorProfile": security.parse(record.host.security_opt).apparmor,
         "HostConfig": _host_config(record),
-        "GraphDriver": {"Name": record.driver, "Data": None},
+        "GraphDriver": {
+            "Name": record.driver,
+            "Data": engine.driver(record.driver).places(folder, record.chain),
+        },
         "Mounts": [_mount(bind) for bind in record.host.mounts if bind.type == "bind"],
         "Config": _config(record),
         "NetworkSettings": _network(record, status),
@@ -112,6 +116,10 @@ def _host_config(record: Container) -> dict[str, Any]:
         ],
         "Tmpfs": {b.target: ",".join(b.options) for b in host.mounts if b.type == "tmpfs"},
         "NetworkMode": host.network_mode,
+        "PortBindings": {},
+        "PublishAllPorts": False,
+        "VolumesFrom": None,
+        "Links": None,
         "AutoRemove": host.auto_remove,
         "RestartPolicy": {"Name": host.restart_policy, "MaximumRetryCount": host.restart_retries},
         "CapAdd": host.cap_add,
@@ -219,6 +227,8 @@ def _config(record: Container) -> dict[str, Any]:
         "WorkingDir": config.working_dir,
         "Entrypoint": config.entrypoint or None,
         "Labels": config.labels,
+        "Volumes": None,
+        "OnBuild": None,
         "StopSignal": config.stop_signal or "SIGTERM",
         **({} if config.stop_timeout is None else {"StopTimeout": config.stop_timeout}),
     }
@@ -248,7 +258,7 @@ def _network(record: Container, status: Status) -> dict[str, Any]:
         "IPAddress": at.get("address", ""),
         "IPPrefixLen": at.get("prefix_length", 0),
     }
-    return {**endpoint, "Networks": {record.host.network_mode: endpoint}}
+    return {**endpoint, "Ports": {}, "Networks": {record.host.network_mode: endpoint}}
 
 
 def image(found: Image, driver: str) -> dict[str, Any]:

@@ -257,7 +257,8 @@ class ImageStore:
             return self._publish(document, layers, name, blob.install)
 
     def tag(self, text: str, reference: str) -> None:
-        """Give an image one more reference, taking it from whoever has it."""
+        """Give an image one more reference, taking it from whoever has it.  Raises UsageError for none."""
+        references.parse(reference)
         name = self._new_name(reference)
         with self.layout.lock():
             image = self.resolve(text)

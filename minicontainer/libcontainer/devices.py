@@ -52,8 +52,15 @@ class Devices:
                 )
 
     def make(self) -> None:
-        """The nodes, and the links to what /proc has of each process; nothing without a mount on /dev."""
-        if not any(mount.destination.rstrip("/") == "/dev" for mount in self.mounts):
+        """The nodes, and the links to what /proc has of each process; nothing without a mount on /dev.
+
+        A /dev that is bound from elsewhere stays as it is: what is made there would be the host's.
+        """
+        over = [mount for mount in self.mounts if mounting.inside(mount.destination) == "/dev"]
+        if not over:
+            return
+        if any(mount.type == "bind" or Options(mount.options).bind for mount in over):
+            self._require_devices()
             return
         because("the modes of device nodes are as they are written")
         usual = credentials.umask(0)
@@ -66,6 +73,12 @@ class Devices:
                 file.symlink(link, path)
         if os.path.lexists("/dev/pts/ptmx") and not os.path.lexists("/dev/ptmx"):
             file.symlink("pts/ptmx", "/dev/ptmx")
+
+    def _require_devices(self) -> None:
+        for node in self.linux.devices:
+            with self._field(node):
+                if not self._is_there(node, mounting.inside(node.path)):
+                    raise InvalidConfig("/dev is bound from elsewhere, where that device is not")
 
     def _field(self, node: Device) -> field:
         given = self.linux.devices

@@ -66,6 +66,9 @@ if TYPE_CHECKING:
         def changes(self, folder: str, chain: list[str]) -> Iterator[Change]:
             """What the container changed, folders before their content; also what commit writes."""
 
+        def places(self, folder: str, chain: list[str]) -> dict[str, str] | None:
+            """Where on the host the layers are, by Docker's names for them (inspect, GraphDriver.Data)."""
+
         def usage(self, folder: str) -> tuple[int, int]:
             """Bytes and inodes of the writable layer."""
 

@@ -182,6 +182,14 @@ class Overlay(LayerFolder):
         lowers = [os.fsencode(path) for path in self._lowers(folder, chain)]
         return differences.find_changes(os.fsencode(os.path.join(folder, "upper")), lowers, overlay=True)
 
+    def places(self, folder: str, chain: list[str]) -> dict[str, str] | None:
+        """Without Docker's MergedDir: overlay is mounted where only the container sees it."""
+        return {
+            "LowerDir": ":".join(self._lowers(folder, chain)),
+            "UpperDir": os.path.join(folder, "upper"),
+            "WorkDir": os.path.join(folder, "work"),
+        }
+
     def usage(self, folder: str) -> tuple[int, int]:
         """Bytes and inodes of ``upper``."""
         return usage(os.path.join(folder, "upper"))

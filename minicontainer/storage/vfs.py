@@ -107,6 +107,10 @@ class Vfs(LayerFolder):
         lowers = [os.fsencode(self.layer_path(chain[-1]))] if chain else []
         return differences.find_changes(os.fsencode(os.path.join(folder, "files")), lowers, overlay=False)
 
+    def places(self, folder: str, chain: list[str]) -> dict[str, str] | None:
+        """A copy has none."""
+        return None
+
     def usage(self, folder: str) -> tuple[int, int]:
         """Bytes and inodes of the whole copy."""
         return usage(os.path.join(folder, "files"))

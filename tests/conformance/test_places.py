@@ -57,6 +57,18 @@ def test_a_read_only_dev_has_its_devices(bundle: Bundle, run: Run) -> None:
     assert found.out == "there\nrefused\n", found
 
 
+def test_a_folder_bound_on_dev_is_left_as_it_is(runtime: Runtime, bundle: Bundle, run: Run) -> None:
+    kept = [mount for mount in bundle.config["mounts"] if not mount["destination"].startswith("/dev")]
+    bundle.change({"mounts": kept})
+    os.mkdir(f"{bundle.path}/given")
+    bundle.mount("/dev", "bind", f"{bundle.path}/given", "rbind")
+    run("true")  # runc wants a null device there
+    assert os.listdir(f"{bundle.path}/given") == []
+    if runtime.name == "minicontainer":
+        bundle.change({"linux.devices": [FOO]})
+        assert "linux.devices[0] (/dev/foo): /dev is bound from elsewhere" in run("true").err
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "the root as a mount's place": ({"mounts+": [{"destination": "/", "type": "tmpfs", "source": "x"}]}, "/"),
     "a null byte in a path": ({"linux.maskedPaths": ["/etc\0"]}, "maskedPaths[0]"),

@@ -37,6 +37,13 @@ def made(mc: Runner, name: str, text: str = "x") -> str:
 # -- images
 
 
+def test_an_empty_name_is_no_tag(mc: Runner) -> None:
+    before = mc.ok("images", "-a", "-q")
+    result = mc("tag", "busybox", "")
+    assert (result.code, result.err) == (1, "minicontainer: invalid reference format: ''\n")
+    assert mc.ok("images", "-a", "-q") == before
+
+
 def test_columns(mc: Runner) -> None:
     heading, line = mc.ok("images").splitlines()
     assert heading.split("  ")[0] == "REPOSITORY"

@@ -74,6 +74,16 @@ def test_missing_one_is_an_empty_list(mc: Runner) -> None:
     assert mc("inspect", "--type", "nosuch", "busybox").code == 1
 
 
+def test_a_label_that_is_not_there_is_no_mistake_in_a_template(mc: Runner) -> None:
+    container = mc.ok("create", "--network", "none", "-l", "k=v", "busybox", "true")
+    assert mc.state(container, "{{.Config.Labels.k}} {{.Config.Labels.nosuch}}") == "v <no value>"
+    assert mc.state(container, "{{json .NetworkSettings.Ports}} {{len .HostConfig.PortBindings}}") == "{} 0"
+    driver = mc.state(container, "{{.GraphDriver.Name}}")
+    place = mc.state(container, "{{with .GraphDriver.Data}}{{.UpperDir}}{{end}}")
+    assert place.endswith("/upper") == (driver == "overlay")
+    assert mc("inspect", "-f", "{{.Config.Nosuch}}", container).code == 1
+
+
 def test_templates(mc: Runner) -> None:
     assert mc.ok("inspect", "-f", "{{json .RepoTags}}", "busybox") == '["busybox:latest"]'
     assert mc.ok("inspect", "-f", "{{range .RepoTags}}<{{.}}>{{end}}", "busybox") == "<busybox:latest>"

@@ -28,13 +28,20 @@ class _Continue(Exception):
 
 
 class Omitting(dict[str, "Any"]):
-    """A document that lacks some fields of its type where they are empty: to a template they are nil."""
+    """A document that lacks some fields of its type where they are empty: to a template they are nil.
+
+    Of a map, whose keys are data (labels), that is every other name: ``omitted`` is None.
+    """
 
     __slots__ = ("omitted",)
 
-    def __init__(self, document: dict[str, Any], omitted: tuple[str, ...]) -> None:
+    def __init__(self, document: dict[str, Any], omitted: tuple[str, ...] | None) -> None:
         super().__init__(document)
         self.omitted = omitted
+
+    def omits(self, name: str) -> bool:
+        """Whether a template may ask for it, though it is not there."""
+        return self.omitted is None or name in self.omitted
 
 
 class Evaluator:
@@ -175,7 +182,7 @@ class Evaluator:
 def _field(value: Any, field: Field, arguments: list[Any]) -> Any:
     name = field.name
     if isinstance(value, dict):
-        if name not in value and name not in getattr(value, "omitted", ()):
+        if name not in value and not (isinstance(value, Omitting) and value.omits(name)):
             raise _error(field, f'map has no entry for key "{name}"')
         found = value.get(name)
         if callable(found):
