@@ -31,7 +31,7 @@ import select
 from minicontainer import errors
 from minicontainer.cli.detach import DetachKeys
 from minicontainer.engine import attach as protocol
-from minicontainer.linux import process, signals, terminal
+from minicontainer.linux import process, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -288,6 +288,8 @@ class _Client:
 
     def send_size(self) -> None:
         if self.window is not None:
+            from minicontainer.linux import terminal
+
             self.send(protocol.resize(*terminal.get_size(self.window)))
 
     def send(self, data: bytes) -> None:
@@ -339,6 +341,8 @@ class _RawTerminal:
     def enter(self) -> None:
         """Make it raw, again after a stop; the first settings are the ones that are kept."""
         if self.fd >= 0:
+            from minicontainer.linux import terminal
+
             before = terminal.raw(self.fd)
             self.saved = self.saved or before
 
@@ -347,6 +351,8 @@ class _RawTerminal:
     ) -> None:
         if self.saved is None:
             return
+        from minicontainer.linux import terminal
+
         try:
             terminal.restore(self.fd, self.saved)
         except OSError as failure:

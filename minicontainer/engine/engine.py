@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 
 from minicontainer.engine import events, health, records, restart_policy
 from minicontainer.engine.naming import Names
@@ -69,6 +68,16 @@ class Found:
         """Whether its program has ended, and its restart policy wants it to run again."""
         status = self.status
         return status.state == "restarting" or (status.state == "starting" and status.restarts > 0)
+
+    @property
+    def ending(self) -> bool:
+        """Whether it ran when it was found, and its program has ended since: its monitor gives back what it
+        held, or is gone.  Raises FileNotFoundError for one that was removed."""
+        if not self.running:
+            return False
+        now = records.load_status(self.folder)
+        goes_on = now.state == "running" and not now.finished and records.monitored(now)
+        return not goes_on or start_time(now.pid) is None
 
     @property
     def paused(self) -> bool:
@@ -194,9 +203,11 @@ class Engine:
         """The id that ``text`` (an id, a prefix of one, a name) stands for.  Raises NotFound."""
         if not text:
             raise NotFound("invalid container name or ID: value is empty")
-        link = f"{self.folders.names}/{text}"
-        if "/" not in text and os.path.islink(link) and os.path.exists(link):
-            return os.path.basename(os.readlink(link))
+        if "/" not in text:
+            with suppress(OSError):  # it is no name, or not any more
+                owner = self.names.owner(text)
+                if self.names.taken(text):
+                    return owner
         matches = [i for i in self.ids() if i.startswith(text)]
         if text in matches:
             return text
@@ -266,7 +277,8 @@ class Engine:
             for container_id in os.listdir(self.folders.locks):
                 gone = not os.path.isdir(self.folders.container(container_id))
                 if gone and container_id != records.ALL:
-                    os.unlink(f"{self.folders.locks}/{container_id}")
+                    with suppress(FileNotFoundError):  # who waited for it was faster
+                        os.unlink(f"{self.folders.locks}/{container_id}")
 
     def name_again(self, container_id: str) -> None:
         """Name a container that lost its name; with its lock.  By another if somebody has that by now."""
@@ -383,6 +395,8 @@ class Engine:
         try:
             if start_time(found.status.monitor) != found.status.monitor_start:
                 return True
+            import select
+
             poller = select.poll()
             poller.register(fd, select.POLLIN)
             return bool(poller.poll(None if timeout < 0 else timeout * 1000))
@@ -393,18 +407,20 @@ class Engine:
         """Remove a container; ``force`` kills a running one first.  Raises NotFound, Conflict."""
         container_id = self.resolve(text)
         try:
-            while not self._removed(container_id, force=force):
-                continue
+            again = False
+            while not self._removed(container_id, force=force, again=again):
+                again = True
         except NotFound:
             return  # --rm, or another rm, was faster
         except CorruptData:
             if not force:
                 raise
             with self.folders.container_lock(container_id):
-                self._remove_damaged(container_id)
+                if os.path.isdir(self.folders.container(container_id)):  # else another rm was faster
+                    self._remove_damaged(container_id)
 
-    def _removed(self, container_id: str, *, force: bool) -> bool:
-        """Remove it if it does not run; else kill it, if ``force`` allows that."""
+    def _removed(self, container_id: str, *, force: bool, again: bool) -> bool:
+        """Remove it if it does not run; else kill it, if ``force`` allows that, ``again`` without telling."""
         with self.folders.container_lock(container_id):
             found = self.load_locked(container_id)
             if found.status.state not in records.CLAIMS:
@@ -423,7 +439,10 @@ class Engine:
 
             if relaunch.interrupt(self, container_id):
                 return False  # now it can be
-        self.ask_to_end(found.container, signals.SIGKILL)
+        if again:
+            self.signal(container_id, signals.SIGKILL)
+        else:
+            self.ask_to_end(found.container, signals.SIGKILL)
         if found.paused:
             from minicontainer.engine import pausing
 
@@ -458,9 +477,8 @@ class Engine:
         away, fd = temporary.take_away(self.folders.container(container.id))
         try:
             self.forget_name(container)
-            lock = f"{self.folders.locks}/{container.id}"
-            if os.path.lexists(lock):
-                os.unlink(lock)
+            with suppress(FileNotFoundError):  # never locked, or swept since it was out of sight
+                os.unlink(f"{self.folders.locks}/{container.id}")
             self.driver(container.driver).remove(away)
             events.of_container(self.folders, container, "destroy")
         finally:

@@ -17,7 +17,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 from minicontainer.errors import NotFound, UsageError
-from minicontainer.storage.mapped import Mapping
 from minicontainer.util import files
 
 TYPE_CHECKING = False
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from minicontainer.engine.records import Container, HostConfig
-    from minicontainer.storage.mapped import Range
+    from minicontainer.storage.mapped import Mapping, Range
 
 SUBUID, SUBGID = "/etc/subuid", "/etc/subgid"
 OWNER = "containers"  # whose subordinate ids root's containers get, as podman's do
@@ -125,7 +124,11 @@ def subordinate(path: str, user: str) -> list[tuple[int, int]]:
 
 def mapping(host: HostConfig) -> Mapping | None:
     """The mapping of a container; None for one with the host's ids."""
-    return Mapping(host.uid_mappings, host.gid_mappings) if host.uid_mappings else None
+    if not host.uid_mappings:
+        return None
+    from minicontainer.storage.mapped import Mapping
+
+    return Mapping(host.uid_mappings, host.gid_mappings)
 
 
 def own_ids(kind: str) -> list[Range]:

@@ -34,9 +34,6 @@ import os
 import stat
 
 from minicontainer.errors import Unsupported
-from minicontainer.linux import mount as linux_mount
-from minicontainer.linux.door import because
-from minicontainer.storage import changes as differences
 from minicontainer.storage.contract import Layer, LayerFolder, copy_root
 from minicontainer.storage.tree import marks, remove_tree, usage
 
@@ -44,6 +41,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from minicontainer.storage.changes import Change
     from minicontainer.storage.mapped import Mapping
 
 MAX_LAYERS = 500  # OVL_MAX_STACK, fs/overlayfs/super.c
@@ -110,12 +108,14 @@ class OverlayLayer(Layer):
 
     def _shows_through(self, path: bytes) -> bool:
         """Whether the layers below have ``path``, and no opaque folder of this one hides it."""
+        from minicontainer.storage.changes import look_up
+
         stack = [os.fsencode(folder) for folder in self.below]
         parts = path.split(b"/")
         if b"" in self._opaque:
             return False
         for n, part in enumerate(parts, 1):
-            found, stack = differences.look_up(stack, part, overlay=True)
+            found, stack = look_up(stack, part, overlay=True)
             if found is None or b"/".join(parts[:n]) in self._opaque:
                 return False
         return True
@@ -145,6 +145,8 @@ class Overlay(LayerFolder):
             self._mount_mapped(folder, chain, target, mapping)
 
     def _mount_mapped(self, folder: str, chain: list[str], target: str, mapping: Mapping) -> None:
+        from minicontainer.linux.door import because
+        from minicontainer.linux.mount import MNT_DETACH, umount2
         from minicontainer.storage.mapped import Acting, attach
 
         places = {"own": folder, **({"layers": self.layers_path} if chain else {})}
@@ -164,7 +166,7 @@ class Overlay(LayerFolder):
             os.close(namespace)
             for place in attached:
                 because("overlay has taken hold of what it stacks")
-                linux_mount.umount2(place, linux_mount.MNT_DETACH)
+                umount2(place, MNT_DETACH)
 
     def _mount(self, folder: str, lowers: list[str], target: str) -> None:
         if len(lowers) > MAX_LAYERS:
@@ -172,15 +174,16 @@ class Overlay(LayerFolder):
         page = os.sysconf("SC_PAGE_SIZE")
         data = _data(folder, [_escape(path) for path in lowers])
         if len(data) < page:
-            because(_WHY)
-            linux_mount.mount("overlay", target, "overlay", 0, data)
+            _mount_by_options(target, data)
         elif not _mount_by_fsconfig(folder, lowers, target):
             _mount_by_descriptor(folder, lowers, target, page)
 
-    def changes(self, folder: str, chain: list[str]) -> Iterator[differences.Change]:
+    def changes(self, folder: str, chain: list[str]) -> Iterator[Change]:
         """Read from ``upper``, also while it is mounted."""
+        from minicontainer.storage.changes import find_changes
+
         lowers = [os.fsencode(path) for path in self._lowers(folder, chain)]
-        return differences.find_changes(os.fsencode(os.path.join(folder, "upper")), lowers, overlay=True)
+        return find_changes(os.fsencode(os.path.join(folder, "upper")), lowers, overlay=True)
 
     def places(self, folder: str, chain: list[str]) -> dict[str, str] | None:
         """Without Docker's MergedDir: overlay is mounted where only the container sees it."""
@@ -220,9 +223,18 @@ def _data(folder: str, lowers: list[str]) -> bytes:
     return os.fsencode(",".join(options))
 
 
+def _mount_by_options(target: str, data: bytes) -> None:
+    from minicontainer.linux import mount
+    from minicontainer.linux.door import because
+
+    because(_WHY)
+    mount.mount("overlay", target, "overlay", 0, data)
+
+
 def _mount_by_fsconfig(folder: str, lowers: list[str], target: str) -> bool:
     """Mount by the file-descriptor calls; False where the kernel lacks them or ``lowerdir+``."""
     from minicontainer.linux import mountfd
+    from minicontainer.linux.door import because
 
     try:
         context = mountfd.fsopen("overlay")
@@ -279,8 +291,7 @@ def _mount_by_descriptor(folder: str, lowers: list[str], target: str, page: int)
             raise Unsupported(
                 f"the image has {len(lowers)} layers, too many for one mount call; Linux 6.5 can name more"
             )
-        because(_WHY)
-        linux_mount.mount("overlay", target, "overlay", 0, data)
+        _mount_by_options(target, data)
     finally:
         for fd in opened:
             os.close(fd)
