@@ -126,8 +126,9 @@ class Container:
             channel.close()
         try:
             os.unlink(f"{self.folder}/{states.START_SOCKET}")
-        except FileNotFoundError:
-            pass  # the program has ended, and who waited for that has deleted the container
+        except FileNotFoundError:  # the program has ended, and who waited for that deleted the container
+            if os.path.isdir(self.folder):
+                raise
         self._run_hooks("poststart", "running")
 
     def wait(self) -> int:

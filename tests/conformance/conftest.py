@@ -24,7 +24,7 @@ import pytest
 from minicontainer.cgroups.host import hierarchies
 from tests import needs
 from tests.bundles import Bundle
-from tests.conformance.runtimes import Refused, Runtime
+from tests.conformance.runtimes import Refused, Runtime, program_runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from tests.outcome import Outcome
 
+SLEEPS = ("sleep", "1000")
 NAMES = ("runc", "crun", "minicontainer")
 _number = itertools.count()
 
@@ -58,7 +59,8 @@ def _remove(group: str) -> None:
         for folder, _, _ in os.walk(group, topdown=False):
             os.rmdir(folder)
     except OSError as error:
-        if error.errno != errno.EBUSY:  # a process in it has not ended yet
+        # A process in it has not ended yet, or what ends there removes it, too.
+        if error.errno not in (errno.EBUSY, errno.ENOENT):
             raise
 
 
@@ -113,14 +115,15 @@ def run(runtime: Runtime, bundle: Bundle) -> Callable[..., Outcome]:
 @pytest.fixture
 def sleeper(bundle: Bundle) -> Bundle:
     """A bundle whose program says on disk that it runs, and sleeps."""
-    bundle.script("echo > /ran; exec sleep 1000")
+    bundle.script(f"echo > /ran; exec {' '.join(SLEEPS)}")
     return bundle
 
 
 @pytest.fixture
 def running(runtime: Runtime, sleeper: Bundle) -> str:
-    """A container that runs: its id."""
+    """A container whose program sleeps: its id."""
     name = new_id()
     runtime.create(sleeper, name)
     runtime.order("start", name)
+    program_runs(runtime.pid(name), *SLEEPS)
     return name

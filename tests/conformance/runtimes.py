@@ -6,6 +6,9 @@
     must     the same, of words that have to succeed
     run, create, start, state, order, exec, pid, await_status     what most tests need
 
+A start of runc's and crun's returns before the program runs, a delete of theirs before the kernel is done
+with it: `program_runs` and `await_end` wait for what the kernel says.
+
 A refusal is raised as `Refused`, with the runtime's own words.  Each has a --root of its own.  crun
 takes a hybrid host whose v2 hierarchy has a controller for one that it cannot use: it is shown one
 without a v2 hierarchy.
@@ -130,6 +133,41 @@ class Runtime:
         while (found := self.state(name)["status"]) != status:
             assert time.monotonic() < until, f"still {found}"
             time.sleep(0.01)
+
+
+def await_true(condition: Callable[[], object]) -> None:
+    """Until it is."""
+    until = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.01)
+
+
+def program_runs(pid: int, *words: str) -> None:
+    """Until the process is the program with this command line: execve(2) is done with it then.
+
+    The kernel sets the arguments last, after credentials, name and descriptors; the environment with them.
+    """
+    line = "".join(f"{word}\0" for word in words)
+    await_true(lambda: _read(f"/proc/{pid}/cmdline") == line and _read(f"/proc/{pid}/environ"))
+
+
+def await_end(pid: int) -> None:
+    """Until nothing of a process is left but what its parent has to collect."""
+    await_true(lambda: ended(pid))
+
+
+def ended(pid: int) -> bool:
+    """Whether it is so."""
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1] in ([], ["Z"])
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def received(path: str, act: Callable[[], object]) -> int:

@@ -11,18 +11,16 @@ import os
 import select
 import shutil
 import subprocess
-import time
 
 import pytest
 
 from tests.bundles import Bundle
 from tests.conformance.conftest import new_id
-from tests.conformance.runtimes import TIMEOUT_S, Refused, Runtime, received
+from tests.conformance.runtimes import TIMEOUT_S, Refused, Runtime, await_true, received
 from tests.needs import SBIN, bound_controllers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 CRIU = os.environ.get("CRIU", "criu")
@@ -65,6 +63,8 @@ class Case:
             words = [*self.runtime.program, "--root", self.runtime.root, "run", "--detach"]
             subprocess.run([*words, "--bundle", self.bundle.path, self.name], stdin=null, stdout=null,
                            stderr=null, check=True, timeout=TIMEOUT_S)  # fmt: skip
+        # Not before it counts: what is dumped else may still be the runtime.
+        self.count()
 
     def checkpoint(self, *flags: str) -> None:
         self.runtime.must("checkpoint", "--image-path", self.images, *flags, self.name)
@@ -83,21 +83,14 @@ class Case:
     def counts(self) -> bool:
         """Whether the program goes on."""
         before = self.count()
-        return await_true(lambda: self.count() > before)
+        await_true(lambda: self.count() > before)
+        return True
 
     def group(self) -> str:
         """Its cgroup, in the freezer's hierarchy or the only one."""
         places = bound_controllers()
         place = places.get("freezer") or places["memory"]
         return f"{place}{self.bundle.config['linux']['cgroupsPath']}"
-
-
-def await_true(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.01)
-    return True
 
 
 @pytest.fixture

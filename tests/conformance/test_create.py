@@ -11,7 +11,7 @@ import pytest
 from minicontainer.cgroups.host import hierarchies
 from minicontainer.linux import libc
 from tests.conformance.conftest import new_id
-from tests.conformance.runtimes import Refused, received
+from tests.conformance.runtimes import TIMEOUT_S, Refused, program_runs, received
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def terminal(sleeper: Bundle) -> Bundle:
 
 def read_until(master: int, wanted: bytes) -> bytes:
     shown = b""
-    until = time.monotonic() + 20
+    until = time.monotonic() + TIMEOUT_S
     while wanted not in shown:
         assert time.monotonic() < until, shown
         shown += os.read(master, 4096)
@@ -252,9 +252,7 @@ def test_preserved_descriptors(
     )
     runtime.order("start", name)
     pid = runtime.pid(name)
-    until = time.monotonic() + 10
-    while read(f"/proc/{pid}/comm") != "sleep\n":
-        assert time.monotonic() < until
+    program_runs(pid, "/bin/sleep", "1000")
     found = {int(each): os.readlink(f"/proc/{pid}/fd/{each}") for each in os.listdir(f"/proc/{pid}/fd")}
     assert sorted(found) == [0, 1, 2, *kept]
     assert {found[fd] for fd in kept} <= {f"{sleeper.path}/config.json"}

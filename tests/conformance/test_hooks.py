@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import time
 
 import pytest
 
 from minicontainer.linux import namespaces
 from tests.conformance.conftest import new_id
-from tests.conformance.runtimes import Refused
+from tests.conformance.runtimes import Refused, await_true
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,10 +85,7 @@ def test_their_order(runtime: Runtime, sleeper: Bundle) -> None:
 
 def sleeping(bundle: Bundle) -> None:
     """Until the program has run: runc's start does not wait for it."""
-    until = time.monotonic() + 10
-    while not os.path.exists(f"{bundle.rootfs}/ran"):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    await_true(lambda: os.path.exists(f"{bundle.rootfs}/ran"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -199,10 +195,12 @@ def test_their_input_need_not_be_read(runtime: Runtime, sleeper: Bundle) -> None
 @pytest.mark.parametrize("kind", ["createRuntime", "createContainer"])
 def test_a_timeout(runtime: Runtime, sleeper: Bundle, kind: str) -> None:
     hook(sleeper, kind, f"{NOTE}; exec sleep 20", timeout=1)
+    hook(sleeper, kind, NOTE)
     name = new_id()
     with pytest.raises(Refused):
         runtime.create(sleeper, name)
-    assert log(sleeper) == [f"{kind}0"]
+    # On a busy machine, its time may be up before its first line.
+    assert log(sleeper) in ([f"{kind}0"], [])
     with pytest.raises(Refused):
         runtime.state(name)
 

@@ -32,6 +32,9 @@ RUNTIMES = [
     "sched_yield", "seccomp", "sendmsg", "sendto", "setgid", "setgroups", "setresgid", "setresuid",
     "setsid", "setuid", "sigaltstack", "socket", "stat", "statfs", "tgkill", "umask", "unlink", "unlinkat",
     "clock_gettime", "clock_nanosleep", "exit",
+    # Go's, when something else has the processor: threads more, signals to them, sleeps that go on.
+    "clone3", "mincore", "pselect6", "restart_syscall", "setitimer", "timer_create", "timer_delete",
+    "timer_settime", "writev",
 ]  # fmt: skip
 MACHINE = [
     name for kind, name in (("x86_64", "SCMP_ARCH_X86_64"), ("aarch64", "SCMP_ARCH_AARCH64"))

@@ -13,8 +13,8 @@ import pytest
 
 from minicontainer.cgroups.host import hierarchies
 from tests.bundles import copy_root
-from tests.conformance.conftest import new_id, why_not
-from tests.conformance.runtimes import Runtime
+from tests.conformance.conftest import SLEEPS, new_id, why_not
+from tests.conformance.runtimes import Runtime, program_runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def both(busybox_root: Path, tmp_path: Path, sleeper: Bundle) -> Iterator[list[t
         runtime.create(sleeper, found)
         runtime.order("start", found)
         made.append((runtime, found))
+        program_runs(runtime.pid(found), *SLEEPS)
     yield made
     for runtime, found in made:
         runtime.order("delete", found, "--force")

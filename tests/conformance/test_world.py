@@ -11,6 +11,7 @@ from minicontainer.cgroups.host import hierarchies
 from minicontainer.linux import namespaces
 from tests.bundles import NAMESPACES
 from tests.conformance.conftest import new_id
+from tests.conformance.runtimes import program_runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def sleeping(runtime: Runtime, bundle: Bundle) -> int:
     name = new_id()
     runtime.create(bundle, name)
     runtime.order("start", name)
-    return runtime.pid(name)
+    pid = runtime.pid(name)
+    program_runs(pid, "/bin/sleep", "1000")
+    return pid
 
 
 # -- namespaces
