@@ -42,8 +42,12 @@ def command(ctx: Context, /, container: str, **flags: Any) -> None:
     if found.container.host.log_driver == "none":
         raise UsageError("configured logging driver does not support reading")
     out = _Output(details=flags["details"], timestamps=flags["timestamps"])
-    for entries in _batches(engine, found, span, follow=flags["follow"]):
-        out.write(entries)
+    try:
+        for entries in _batches(engine, found, span, follow=flags["follow"]):
+            out.write(entries)
+    except FileNotFoundError:
+        engine.read(found.container.id)  # NotFound, where it has been removed just now
+        raise
 
 
 def _batches(engine: Engine, found: Found, span: Span, *, follow: bool) -> Iterator[list[Entry]]:

@@ -49,7 +49,7 @@ def create(engine: Engine, image: Image, container: Container) -> Container:
         engine.images.require(image)
         engine.images.ensure_unpacked(image)
     except BaseException:
-        engine.discard(container)
+        engine.remove(container.id, force=True)  # somebody may have started it by now
         raise
     return container
 

@@ -18,6 +18,7 @@ import time
 from minicontainer.engine import events, pausing, restart_policy
 from minicontainer.errors import Conflict, MinicontainerError, NotFound
 from minicontainer.linux import signals
+from minicontainer.util.suppress import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from minicontainer.engine.records import Container
 
 TIMEOUT = 10.0  # seconds between the stop signal and SIGKILL, as docker stop
+LOOK = 0.5  # seconds between two looks at one that was killed: is it frozen?
 
 
 def stop(engine: Engine, text: str, timeout: float | None = None, number: int | None = None) -> None:
@@ -112,7 +114,7 @@ class Stopping:
     def finish(self) -> None:
         """Until the killed ones are cleaned up, too."""
         if self.found is not None:
-            self.engine.wait(self.found, -1)
+            _gone(self.engine, self.found, float("inf"))
             events.of_container(self.engine.folders, self.found.container, "stop")
 
 
@@ -138,7 +140,7 @@ def kill(engine: Engine, text: str, number: int) -> None:
     else:
         engine.ask_to_end(found.container, number)
     if number == signals.SIGKILL:
-        engine.wait(found, TIMEOUT)
+        _gone(engine, found, TIMEOUT)
 
 
 def awake(engine: Engine, found: Found) -> Found:
@@ -157,11 +159,21 @@ def awake(engine: Engine, found: Found) -> Found:
 def end(engine: Engine, found: Found, number: int) -> None:
     """Signal a container that may be frozen: the signal first, so that it comes before all else."""
     engine.ask_to_end(found.container, number)
-    if found.paused:
-        try:
+    _let_go(engine, found)
+
+
+def _let_go(engine: Engine, found: Found) -> None:
+    # The kernel is asked again: it may have been paused since it was found.
+    if pausing.frozen(found.container.id):
+        with suppress(NotFound):  # it has ended, and --rm removed it
             pausing.let_go(engine, found.container.id)
-        except NotFound:
-            return  # it has ended, and --rm removed it
+
+
+def _gone(engine: Engine, found: Found, patience: float) -> None:
+    """Until one that was killed is cleaned up, or ``patience`` seconds; who pauses it delays that only."""
+    until = time.monotonic() + patience
+    while not engine.wait(found, LOOK) and time.monotonic() < until:
+        _let_go(engine, found)
 
 
 def stop_signal(container: Container) -> int:

@@ -326,7 +326,8 @@ class Monitor:
             # With a full disk the status is lost, but those who are attached still learn it.
             for connection in self.late:
                 self.session.welcome(connection)
-            self.session.farewell(attach.exited(code))
+            self.session.farewell(attach.exited(code), self.lock.release)
+            self.lock.release()
 
     def _wanted(self) -> bool:
         marks = restart_policy.marks(self.engine.folders, self.container.id)
@@ -390,6 +391,8 @@ class Monitor:
         before = self.status.delay
         restart_policy.count(self.status)
         self.status.state = "restarting"
+        # Until the clients know how this run ended: who finds it waiting, and has the lock, may kill us.
+        self.lock.acquire()
         self._save(sync=False)
         # Who stops it marks it first, and then reads the status: one of us sees the other.
         if restart_policy.CANCELED not in restart_policy.marks(self.engine.folders, self.container.id):

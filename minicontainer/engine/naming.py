@@ -42,10 +42,13 @@ class Names:
 
     def refuse_taken(self, name: str) -> None:
         """Raise Conflict if a container has the name."""
+        try:
+            owner = self.owner(name)
+        except FileNotFoundError:
+            return  # nobody's; asked without the lock, it may have been given back just now
         if self.taken(name):
             raise Conflict(
-                f'Conflict. The container name "/{name}" is already in use by container '
-                f'"{self.owner(name)}". '
+                f'Conflict. The container name "/{name}" is already in use by container "{owner}". '
                 "You have to remove (or rename) that container to be able to reuse that name."
             )
 

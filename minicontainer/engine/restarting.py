@@ -7,6 +7,7 @@ before it removes it::
     old monitor        ........... gives back ─► "released" ─► waits for the lock ─► it is another's: goes
 
 If the restart is killed meanwhile, the kernel gives its lock back, and the old monitor removes the container.
+Of two restarts at once the second finds the first one's monitor at work, and waits for it.
 """
 
 from __future__ import annotations
@@ -32,17 +33,26 @@ def restart(engine: Engine, text: str, timeout: float | None = None, number: int
     found = engine.find(text)
     container_id = found.container.id
     if found.container.host.auto_remove and found.running:
-        waiting.until_started(_restart_kept(engine, container_id, timeout, number))
+        connection = _restart_kept(engine, container_id, timeout, number)
+        if connection is not None:
+            waiting.until_started(connection)
+        else:
+            waiting.start(engine, container_id)
     else:
         ending.stop(engine, container_id, timeout, number)
         waiting.start(engine, container_id)
     events.of_container(engine.folders, found.container, "restart")
 
 
-def _restart_kept(engine: Engine, container_id: str, timeout: float | None, number: int | None) -> Socket:
+def _restart_kept(
+    engine: Engine, container_id: str, timeout: float | None, number: int | None
+) -> Socket | None:
+    """A client's socket of the new monitor; None where another restart's is at work already."""
     with engine.folders.container_lock(container_id) as lock:
         found = engine.load_locked(container_id)
         container = found.container
+        if found.status.state == "starting":
+            return None
         if found.running:
             engine.ask_to_end(container, number or ending.stop_signal(container))
             if found.paused:

@@ -337,10 +337,10 @@ class Session:
         os.close(self.stdin)
         self.stdin = -1
 
-    def farewell(self, frame: bytes) -> None:
+    def farewell(self, frame: bytes, leave: Callable[[], None] = lambda: None) -> None:
         """Send every client its last frame, after all that waits for it.
 
-        For those who read slowly a child of this process stays: the container is over.
+        For those who read slowly a child of this process stays, which calls ``leave``: the container is over.
         """
         for client in self.clients.values():
             client.sender.put_frame(frame)
@@ -351,6 +351,7 @@ class Session:
 
             because("a client has not read all output yet; the container need not wait for it")
             if process.fork() == 0:
+                leave()
                 if self.listener is not None:  # nobody would ever answer who connects
                     self.listener.close()
                 for client in slow:

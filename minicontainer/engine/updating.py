@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from minicontainer.engine.engine import Engine, Found
 
 JOURNAL = "update.json"
+INTERVAL = 0.02  # seconds between two looks at one that is ending
 POLICY = ("restart_policy", "restart_retries")
 # Limits that one setting of the kernel is made of: who changes one of them writes both.
 TOGETHER = (("memory", "memory_swap"), ("cpu_period", "cpu_quota"), ("cpu_rt_period", "cpu_rt_runtime"))
@@ -47,6 +48,12 @@ def update(engine: Engine, text: str, changes: dict[str, Any]) -> None:
     Unsupported; OSError as the kernel gave it.
     """
     container_id = engine.find(text).container.id
+    while (ending := _attempt(engine, container_id, changes)) is not None:
+        engine.wait(ending, INTERVAL)
+
+
+def _attempt(engine: Engine, container_id: str, changes: dict[str, Any]) -> Found | None:
+    """Update it; or, with nothing changed, the container whose program has ended just now."""
     folder = engine.folders.container(container_id)
     with engine.folders.container_lock(container_id):
         settle(folder)
@@ -59,11 +66,14 @@ def update(engine: Engine, text: str, changes: dict[str, Any]) -> None:
             resources = _resources(host, changes)
             manager.check(resources)
             _carry_out(engine, found, host, resources)
-        except FileNotFoundError:
-            raise Conflict(f"Cannot update container {container_id}: it has ended just now") from None
-        except MinicontainerError as error:
+        except (OSError, MinicontainerError) as error:
+            if found.ending:
+                return found
+            if isinstance(error, OSError):
+                raise
             raise type(error)(f"Cannot update container {container_id}: {error}") from None
         events.of_container(engine.folders, container, "update")
+        return None
 
 
 def _carry_out(engine: Engine, found: Found, host: HostConfig, resources: oci.Resources) -> None:

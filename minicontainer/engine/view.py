@@ -21,11 +21,10 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 
 from minicontainer import errors
 from minicontainer.engine import userns
-from minicontainer.engine.engine import RETRY, Engine, Found
+from minicontainer.engine.engine import Engine, Found
 from minicontainer.errors import Conflict, MinicontainerError, NotFound
 from minicontainer.libcontainer.mounts import Options
 from minicontainer.libcontainer.state import start_time
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from minicontainer.storage.mapped import Mapping, Range
 
 NOBODY = 65534  # the kernel's overflow id: an owner that the container has not (user_namespaces(7))
-_PATIENCE = 10.0  # seconds for a start that is under way
+INTERVAL = 0.02  # seconds between two looks at one that begins or ends
 _TREE = fd.OPEN_TREE_CLONE | fd.OPEN_TREE_CLOEXEC
 
 
@@ -66,15 +65,8 @@ class View:
     def __enter__(self) -> View:
         container_id = self.engine.resolve(self.text)
         self.lock = self.engine.folders.container_lock(container_id)
-        self.lock.acquire()
-        try:
-            self.found = self._settled(container_id)
-            self.container = self.found.container
-            self.mapping: Mapping | None = userns.mapping(self.container.host)
-            self.root = self._open()
-        except BaseException:
-            self.lock.release()
-            raise
+        while not self._look(container_id):
+            self.engine.wait(self.found, INTERVAL)
         return self
 
     def __exit__(
@@ -83,19 +75,35 @@ class View:
         os.close(self.root)
         self.lock.release()
 
-    def _settled(self, container_id: str) -> Found:
-        """The container, once it is not only being started: where its files are is then certain."""
-        deadline = time.monotonic() + _PATIENCE
-        while True:
+    def _look(self, container_id: str) -> bool:
+        """Take the lock and open the files, or neither: False while it begins or ends."""
+        self.lock.acquire()
+        done = False
+        try:
+            self.found = self._load(container_id)
+            if self.found.status.state == "starting" or self.found.ending:
+                return False
+            self.container = self.found.container
+            self.mapping: Mapping | None = userns.mapping(self.container.host)
             try:
-                found = self.engine.load_locked(container_id)
-            except NotFound:
-                raise NotFound(f"No such container: {self.text}") from None
-            if found.status.state != "starting":
-                return found
-            if time.monotonic() > deadline:
-                raise Conflict(f"container {container_id} is being started")
-            time.sleep(RETRY)
+                self.root = self._open()
+            except (OSError, MinicontainerError):
+                if self.found.ending:
+                    return False
+                raise
+            done = not self.found.ending
+            if not done:
+                os.close(self.root)
+            return done
+        finally:
+            if not done:
+                self.lock.release()
+
+    def _load(self, container_id: str) -> Found:
+        try:
+            return self.engine.load_locked(container_id)
+        except NotFound:
+            raise NotFound(f"No such container: {self.text}") from None
 
     def _open(self) -> int:
         ours, theirs = sockets.pair(sockets.SOCK_SEQPACKET)

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+AGAIN = 100  # times that a folder may fill again while it is removed
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Labels of the host's security modules: they describe this host, not the file (as Docker leaves them).
 _HOST_XATTRS = ("security.selinux", "security.ima", "security.evm")
@@ -62,12 +63,20 @@ def _remove_below(at: int, name: bytes) -> int:
     """Remove ``name`` in folder ``at``; the descriptor of that folder (another one, maybe)."""
     names = [[name]]
     entered: list[bytes] = []
+    again = AGAIN
     while names:
         if not names[-1]:
             names.pop()
             if entered:
                 at = _move(at, b"..")
-                os.rmdir(entered.pop(), dir_fd=at)
+                name = entered.pop()
+                try:
+                    os.rmdir(name, dir_fd=at)
+                except OSError as error:
+                    if error.errno != errno.ENOTEMPTY or not again:
+                        raise
+                    again -= 1  # somebody has just put something there
+                    names[-1].append(name)
             continue
         name = names[-1].pop()
         try:
