@@ -14,7 +14,6 @@ from minicontainer.engine.engine import Engine, Found
 from minicontainer.engine.leaving import leave_caller
 from minicontainer.engine.session import Client, Session, drain
 from minicontainer.errors import Conflict, MinicontainerError
-from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.linux import door, pidfd, process
 from minicontainer.linux.door import because
 from minicontainer.oci.runtime import Process, User, load_spec
@@ -22,6 +21,7 @@ from minicontainer.util import files, sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from minicontainer.libcontainer.exec import Exec
     from minicontainer.util.sockets import Socket
 
 
@@ -97,7 +97,8 @@ def pass_on(pid: int, number: int) -> None:
 def launch(engine: Engine, found: Found, options: Options) -> Socket:
     """Start the process in a session of its own; a client's socket, as `Engine.start` gives one."""
     config = configure(engine, found, options)
-    runtime = engine.runtime(found)
+    # Before the fork: what both have in memory then is shared, and what one of them writes is copied.
+    plan = engine.runtime(found).plan(config)
     told = events.OfExec(engine.folders, found.container, options.args)
     told("exec_create")
     ours, theirs = sockets.pair(sockets.SOCK_STREAM)
@@ -107,14 +108,12 @@ def launch(engine: Engine, found: Found, options: Options) -> Socket:
         door.i_am("session")
         mapping = userns.mapping(found.container.host)
         owner = mapping.uid(config.user.uid) if mapping is not None else -1
-        _live(runtime, config, options, theirs, owner, told)
+        _live(plan, options, theirs, owner, told)
     theirs.close()
     return ours
 
 
-def _live(
-    runtime: Runtime, config: Process, options: Options, starter: Socket, owner: int, told: events.OfExec
-) -> None:
+def _live(plan: Exec, options: Options, starter: Socket, owner: int, told: events.OfExec) -> None:
     """The session's whole life; does not return."""
     try:
         leave_caller()
@@ -123,7 +122,8 @@ def _live(
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         inner = (null, null, null) if options.tty else session.open_pipes(stdin=options.stdin, owner=owner)
         try:
-            joined = runtime.exec(config, inner)
+            plan.stdio = inner
+            joined = plan.run()
         except (OSError, MinicontainerError) as error:
             client = Client(starter)
             client.sender.put_frame(attach.failed(errors.to_wire(error)))

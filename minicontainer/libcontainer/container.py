@@ -20,9 +20,10 @@ from minicontainer.linux import pidfd, signals
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from minicontainer.cgroups.manager import Manager
-    from minicontainer.libcontainer.exec import Joined
+    from minicontainer.libcontainer.exec import Exec, Joined
     from minicontainer.libcontainer.options import Options
     from minicontainer.libcontainer.seccomp import Confinement
     from minicontainer.oci.runtime import Linux, Process, Resources, State
@@ -158,22 +159,27 @@ class Container:
             except ProcessLookupError:
                 continue
 
-    def exec(
+    def exec(self, config: Process, stdio: tuple[int, int, int] = (0, 1, 2), **how: Any) -> Joined:
+        """Start one more process in the container; it is a child of this process.  ``how``: as of `plan`."""
+        plan = self.plan(config, **how)
+        plan.stdio = stdio
+        return plan.run()
+
+    def plan(
         self,
         config: Process,
-        stdio: tuple[int, int, int] = (0, 1, 2),
         *,
         preserve_fds: int = 0,
         subgroups: list[str] | None = None,
         ignore_paused: bool = False,
         die_with_parent: bool = False,
-    ) -> Joined:
-        """Start one more process in the container; it is a child of this process.
+    ) -> Exec:
+        """One more process in the container, which the plan's ``run`` starts, here or in a fork.
 
         It is confined as the container is.  ``subgroups``: control
         groups below the container's to be in, ``[CONTROLLER[,CONTROLLER...]:]PATH`` (runc exec
         --cgroup).  ``ignore_paused``: a frozen container's process starts, and freezes.
-        ``die_with_parent``: it is killed when this process ends.
+        ``die_with_parent``: it is killed when the process that runs the plan ends.
         """
         from minicontainer.libcontainer.exec import Exec
 
@@ -181,7 +187,6 @@ class Container:
         if not (ignore_paused and status == "paused"):
             states.require(self.record.id, "exec", status)
         plan = Exec(self.record.pid, self.pidfd, config, self.cgroup)
-        plan.stdio = stdio
         plan.preserve_fds = preserve_fds
         plan.die_with_parent = die_with_parent
         plan.shares_mounts = self.record.borrowed is not None
@@ -190,7 +195,7 @@ class Container:
         plan.confinement = self._confinement()
         if plan.confinement is not None and plan.confinement.notifies:
             plan.state = self.state()
-        return plan.run()
+        return plan
 
     def _subgroup(self, text: str) -> list[str]:
         """The folders of one value of --cgroup.  Raises UsageError."""
