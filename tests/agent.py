@@ -10,6 +10,7 @@ seccomp_unotify(2) has the structures.
 from __future__ import annotations
 
 import array
+import contextlib
 import fcntl
 import json
 import os
@@ -28,8 +29,9 @@ RESPONSE = struct.Struct("=QqiI")
 def main(path: str, output: str) -> None:
     poller = select.poll()
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(path)
+        listening.bind(f"{path}.new")
         listening.listen(1)
+        os.rename(f"{path}.new", path)
         poller.register(listening, select.POLLIN)
         while True:
             for fd, event in poller.poll():
@@ -56,12 +58,16 @@ def take(listening: socket.socket, output: str) -> int:
 def answer(listener: int) -> None:
     """One call."""
     request = bytearray(NOTIFICATION.size)
-    fcntl.ioctl(listener, RECEIVE, request)
+    try:
+        fcntl.ioctl(listener, RECEIVE, request)
+    except FileNotFoundError:  # who asked has been killed since
+        return
     found = NOTIFICATION.unpack(request)
     first = found[6]
     known = first in range(100, 200)
     response = RESPONSE.pack(found[0], 4000 + first if known else 0, 0, 0 if known else CONTINUE)
-    fcntl.ioctl(listener, SEND, bytearray(response))
+    with contextlib.suppress(FileNotFoundError):
+        fcntl.ioctl(listener, SEND, bytearray(response))
 
 
 if __name__ == "__main__":

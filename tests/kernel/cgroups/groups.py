@@ -56,7 +56,7 @@ def result(group: Manager, work: Callable[[], object]) -> int:
     return outcome(start(group, work))
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for ``condition`` to be true; the test fails if that takes too long."""
     until = time.monotonic() + seconds
     while not condition():

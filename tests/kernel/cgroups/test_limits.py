@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from minicontainer.cgroups.manager import Manager
+    from minicontainer.cgroups.stats import CPUStats
 
     Factory = Callable[..., Manager]
 
@@ -62,7 +63,8 @@ def test_a_process_beyond_the_memory_limit_is_killed(group_with: Factory) -> Non
     assert memory.limit_hits >= 1
     assert memory.limit == 24 * MIB
     if memory.peak is not None:
-        assert memory.peak <= 24 * MIB
+        # What the kernel itself must have at once, it takes from beyond a limit.
+        assert memory.peak < 25 * MIB
 
 
 @pytest.mark.needs("controller:memory")
@@ -132,15 +134,19 @@ def test_a_fork_bomb_stops_at_the_limit_and_dies_whole(group_with: Factory) -> N
 @pytest.mark.needs("controller:cpu")
 def test_a_busy_loop_is_throttled(group_with: Factory) -> None:
     group = group_with(Resources(cpu=CPU(quota=10_000, period=100_000)))
+
+    def cpu() -> CPUStats:
+        found = group.stats().cpu
+        assert found is not None
+        return found
+
+    begun = time.monotonic()
     groups.start(group, groups.spin)
-    time.sleep(1.2)
-    group.kill()
-    cpu = group.stats().cpu
-    assert cpu is not None
-    assert cpu.throttled_periods >= 3
-    assert cpu.throttled_us > 0
-    # A tenth of 1.2 s, and as much again for what User-Mode Linux counts late.
-    assert cpu.usage_us < 400_000
+    groups.wait_until(lambda: cpu().throttled_periods >= 8)
+    found, passed_us = cpu(), 1e6 * (time.monotonic() - begun)
+    assert found.throttled_us > 0
+    # A tenth of the time, and as much again and 0.2 s for what User-Mode Linux counts late.
+    assert found.usage_us < passed_us / 5 + 200_000
 
 
 @pytest.mark.needs("controller:cpu")

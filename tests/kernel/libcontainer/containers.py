@@ -165,7 +165,7 @@ def _groups() -> list[str]:
     return [f"{parent}/{name}" for parent in parents if os.path.isdir(parent) for name in os.listdir(parent)]
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for ``condition`` to be true; the test fails if that takes too long."""
     until = time.monotonic() + seconds
     while not condition():

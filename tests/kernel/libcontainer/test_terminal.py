@@ -34,7 +34,7 @@ class Console:
 
     def read_until(self, text: str) -> str:
         """What was shown, up to ``text``."""
-        shown, until = b"", time.monotonic() + 10
+        shown, until = b"", time.monotonic() + 60
         while text.encode() not in shown:
             ready, _, _ = select.select([self.master], [], [], max(0, until - time.monotonic()))
             assert ready, shown

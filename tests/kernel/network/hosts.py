@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 import traceback
 
 import pytest
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 NEEDS = pytest.mark.needs("network namespace", "mount namespace", "nat", "command:ip")
 IP_FORWARD = "/proc/sys/net/ipv4/ip_forward"
-PATIENCE_S = 5
+IPV6 = "/proc/sys/net/ipv6/conf/default/disable_ipv6"
+PATIENCE_S = 60
+DROPPED_S = 1.5  # for an answer that must not come
 
 
 def on_a_host(test: Callable[..., None]) -> Callable[..., None]:
@@ -56,6 +59,9 @@ def _become_a_host() -> None:
     mount.mount("sysfs", "/sys", "sysfs", 0, None)
     sh("ip link set lo up")
     write(IP_FORWARD, "0")
+    if os.path.exists(IPV6):
+        # A new interface's own address, and the routes to it, come whole seconds later.
+        write(IPV6, "1")
 
 
 def in_child(work: Callable[[], object]) -> str:
@@ -120,9 +126,13 @@ class Namespace:
         """``ip -j WORDS`` in here."""
         return self.call(lambda: ip(*words))
 
-    def reaches(self, address: str, port: int = 7) -> str | None:
-        """The peer name that a server at ``address`` saw us under; None if nothing came back."""
-        return self.call(lambda: _ask(address, port))  # type: ignore[no-any-return]
+    def reaches(self, address: str, port: int = 7) -> str:
+        """The peer name that a server at ``address`` saw us under."""
+        return self.call(lambda: _ask(address, port, PATIENCE_S))  # type: ignore[no-any-return]
+
+    def reaches_not(self, address: str, port: int = 7) -> bool:
+        """Whether nothing comes back."""
+        return self.call(lambda: _ask(address, port, DROPPED_S)) is None
 
 
 class Server:
@@ -150,9 +160,9 @@ class Server:
         os.waitpid(self.pid, 0)
 
 
-def _ask(address: str, port: int) -> str | None:
+def _ask(address: str, port: int, patience: float) -> str | None:
     try:
-        with socket.create_connection((address, port), timeout=1.5) as connection:
+        with socket.create_connection((address, port), timeout=patience) as connection:
             return connection.recv(100).decode()
     except OSError:
         return None
@@ -166,8 +176,18 @@ def sh(command: str) -> str:
 
 
 def ip(*words: str) -> Any:
-    """``ip -j WORDS``, decoded."""
-    return json.loads(sh("ip -j -d " + " ".join(words)) or "[]")
+    """``ip -j WORDS``, decoded; once the kernel has seen to every cable that was plugged in."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        found = json.loads(sh("ip -j -d " + " ".join(words)) or "[]")
+        if not any(_behind(one) for one in found) or time.monotonic() > until:
+            return found
+
+
+def _behind(link: dict[str, Any]) -> bool:
+    """Whether a link is not as its cable yet: a kernel thread sees to that (net/core/link_watch.c)."""
+    flags = link.get("flags", [])
+    return {"UP", "LOWER_UP"} <= {*flags} and link.get("operstate") in ("DOWN", "LOWERLAYERDOWN")
 
 
 def write(path: str, text: str) -> None:
@@ -186,7 +206,7 @@ def facts(root: str) -> dict[str, object]:
     return {
         "links": sorted(link["ifname"] for link in ip("link")),
         "addresses": sorted(str(link["addr_info"]) for link in ip("-4", "address")),
-        "routes": sorted(map(str, ip("route", "show", "table", "all"))),
+        "routes": sorted(str(route) for route in ip("route", "show", "table", "all") if not _ipv6_s(route)),
         "rules": sh("nft --stateless list ruleset"),
         "ip_forward": read(IP_FORWARD),
         "files": sorted(os.listdir(folder)) if os.path.isdir(folder) else [],
@@ -194,6 +214,11 @@ def facts(root: str) -> dict[str, object]:
         "threads": threading.active_count(),
         "namespace": os.readlink("/proc/self/ns/net"),
     }
+
+
+def _ipv6_s(route: dict[str, Any]) -> bool:
+    """Whether it is one that the kernel itself makes, a moment after each link; only IPv6's have ``pref``."""
+    return "pref" in route and route["protocol"] == "kernel"
 
 
 def network(root: object, **options: Any) -> BridgeNetwork:

@@ -45,7 +45,7 @@ def _own_mounts() -> Iterator[None]:
 
 def _return(home: int) -> None:
     """setns(2) wants a process of one thread; one that was joined may still be on its way out."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while True:
         try:
             namespaces.setns(home, CLONE_NEWNS)
