@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-
-import pytest
+import tempfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,18 +15,13 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def over(host: Host, path: str, shown: str) -> Iterator[None]:
-    """``shown`` is mounted over ``path``; where that is missing, it is missing again afterwards."""
-    missing = not os.path.exists(path)
-    if missing:
-        if not os.access(os.path.dirname(path), os.W_OK):
-            pytest.skip(f"{path} is missing, and cannot be made")
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
-    try:
+    """``shown`` is mounted over ``path``; where that is missing, over one in a copy of its folder."""
+    with contextlib.ExitStack() as stack:
+        if host.sh(f"test -e {path} || echo missing"):
+            folder, name = os.path.split(path)
+            copy = f"{stack.enter_context(tempfile.TemporaryDirectory())}/{name}-missing"
+            host.sh(f"cp -a {folder} {copy} && touch {copy}/{name} && mount --bind {copy} {folder}")
+            stack.callback(host.sh, f"umount {folder}")
         host.sh(f"mount --bind {shown} {path}")
-        try:
-            yield
-        finally:
-            host.sh(f"umount {path}")
-    finally:
-        if missing:
-            os.unlink(path)
+        stack.callback(host.sh, f"umount {path}")
+        yield
