@@ -206,7 +206,7 @@ def facts(root: str) -> dict[str, object]:
     return {
         "links": sorted(link["ifname"] for link in ip("link")),
         "addresses": sorted(str(link["addr_info"]) for link in ip("-4", "address")),
-        "routes": sorted(str(route) for route in ip("route", "show", "table", "all") if not _ipv6_s(route)),
+        "routes": sorted(map(str, ip("route", "show", "table", "all"))),
         "rules": sh("nft --stateless list ruleset"),
         "ip_forward": read(IP_FORWARD),
         "files": sorted(os.listdir(folder)) if os.path.isdir(folder) else [],
@@ -214,11 +214,6 @@ def facts(root: str) -> dict[str, object]:
         "threads": threading.active_count(),
         "namespace": os.readlink("/proc/self/ns/net"),
     }
-
-
-def _ipv6_s(route: dict[str, Any]) -> bool:
-    """Whether it is one that the kernel itself makes, a moment after each link; only IPv6's have ``pref``."""
-    return "pref" in route and route["protocol"] == "kernel"
 
 
 def network(root: object, **options: Any) -> BridgeNetwork:
