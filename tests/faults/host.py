@@ -45,7 +45,7 @@ STATE = "/mnt"
 ROOT, RUN, SCRATCH = f"{STATE}/root", f"{STATE}/run", f"{STATE}/scratch"
 TEMPORARY = f"{STATE}/tmp"
 FOLDERS = (ROOT, RUN, TEMPORARY)  # nowhere else can anything be written
-PATIENCE_S = 20
+PATIENCE_S = 60
 SETTLING_S = 4
 COMMAND = "from minicontainer.cli.main import main; main()"
 # No process has a clock of its own (time_namespaces(7)): what Python's functions say is changed instead.
@@ -373,7 +373,7 @@ def _thaw(hierarchies: list[str]) -> None:
 
 def _remove(group: str) -> None:
     """Remove a group and those below it, once the host's processes are gone from it."""
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE_S
     folders = [path for path, _, _ in os.walk(group, topdown=False)]
     for folder in folders:
         while True:

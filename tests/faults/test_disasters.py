@@ -371,7 +371,7 @@ def taken_number(host: Host, image: str) -> None:
 
 def stranger(number: int) -> subprocess.Popen[bytes]:
     """A process that has this number: the kernel counts on from the last one it gave."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while True:
         with open(LAST_PID, "w") as file:
             file.write(str(number - 1))

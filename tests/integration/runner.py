@@ -151,7 +151,7 @@ class Terminal:
         left = text.encode()
         os.set_blocking(self.master, False)
         while left:
-            readable, writable, _ = select.select([self.master], [self.master], [], 10)
+            readable, writable, _ = select.select([self.master], [self.master], [], TIMEOUT_S)
             assert readable or writable, f"nobody reads: {len(left)} bytes are left"
             if readable:
                 self.seen += os.read(self.master, 1 << 16)

@@ -240,10 +240,10 @@ def test_it_is_over_when_the_command_is_whoever_holds_its_output(mc: Runner) -> 
 def test_of_one_that_takes_too_long_nothing_is_left(mc: Runner) -> None:
     # Only the first one hangs: the second tells that the first is over.
     check = f"test -e /second && exit; touch /second; echo hm; {SLEEPER}"
-    container = start(mc, check, *ONCE, "--health-timeout", "2s")
+    container = start(mc, check, *ONCE, "--health-timeout", "4s")
     first, second = await_status(mc, container, "healthy")["Log"]
     assert (first["ExitCode"], second["ExitCode"]) == (-1, 0)
-    assert first["Output"] == "Health check exceeded timeout (2s): hm\n"
+    assert first["Output"] == "Health check exceeded timeout (4s): hm\n"
     assert sleepers(mc) == ["sleep 1000"]  # the program
 
 

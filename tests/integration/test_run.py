@@ -49,7 +49,7 @@ def test_program_killed_by_a_signal(mc: Runner) -> None:
     running = mc.start("run", "--name", "victim", "--network", "none", "busybox", "sleep", "60")
     until(lambda: mc("exec", "victim", "true").code == 0, "the container runs")
     mc.host.kill(mc.pid("victim"))
-    assert running.wait(10) == 137
+    assert running.wait(60) == 137
     running.communicate()
     assert mc.state("victim") == "exited 137"
 
@@ -89,7 +89,7 @@ def test_reader_that_leaves_does_not_end_the_program(mc: Runner) -> None:
     assert running.stdout is not None
     assert running.stdout.read(4) == b"y\ny\n"
     running.stdout.close()
-    running.wait(10)
+    running.wait(60)
     assert mc.state("talker").startswith("running")
     assert running.stderr is not None
     running.stderr.close()

@@ -119,7 +119,7 @@ def test_terminal_that_goes_away(mc: Runner) -> None:
     terminal.expect("tick 2")
     os.close(terminal.slave)
     os.close(terminal.master)
-    terminal.process.wait(10)
+    terminal.process.wait(60)
     count = mc.ok("logs", "orphan").count("tick")
     until(lambda: mc.ok("logs", "orphan").count("tick") > count + 2, "the log goes on")
 
@@ -161,5 +161,5 @@ def test_large_paste_is_not_lost(mc: Runner) -> None:
 
         data = os.urandom(150000).hex()
         t.paste(data)
-        t.expect(hashlib.md5(data.encode()).hexdigest(), 20)
+        t.expect(hashlib.md5(data.encode()).hexdigest())
         assert t.wait() == 0

@@ -148,14 +148,21 @@ def test_block_devices_are_counted_by_the_kernel(mc: Runner) -> None:
     write = "dd if=/dev/zero of=/file bs=64k count=32 conv=fsync 2>/dev/null; echo written; exec sleep 60"
     mc.ok("run", "-d", "--name", "writes", *ALONE, "busybox", "sh", "-c", write)
     until(lambda: mc.ok("logs", "writes") == "written", "the file is written")
+
+    def counted() -> list[int]:
+        text = control(mc, "writes", "blkio.throttle.io_service_bytes_recursive", "io.stat")
+        sums = [0, 0]
+        for line in (text or "").splitlines():
+            for at, (v1, v2) in enumerate((("Read", "rbytes"), ("Write", "wbytes"))):
+                number = re.search(rf"{v2}=(\d+)|\d+:\d+ {v1} (\d+)", line)
+                sums[at] += int(number[1] or number[2]) if number else 0
+        return sums
+
+    before = counted()
     found = [size(text) for text in shown(mc, "writes")["BlockIO"].split(" / ")]
-    text = control(mc, "writes", "blkio.throttle.io_service_bytes_recursive", "io.stat")
-    sums = [0, 0]
-    for line in (text or "").splitlines():
-        for at, (v1, v2) in enumerate((("Read", "rbytes"), ("Write", "wbytes"))):
-            number = re.search(rf"{v2}=(\d+)|\d+:\d+ {v1} (\d+)", line)
-            sums[at] += int(number[1] or number[2]) if number else 0
-    assert found == [pytest.approx(value, rel=0.01) for value in sums]
+    # Of what was written, the disk may get some only now.
+    for low, value, high in zip(before, found, counted(), strict=True):
+        assert low * 0.99 <= value <= high * 1.01
 
 
 def test_what_does_not_run_uses_nothing(mc: Runner) -> None:
@@ -229,7 +236,7 @@ def test_on_a_terminal_each_picture_covers_the_last_and_fits_the_window(mc: Runn
         # One line, as wide as the window, the cursor below it.
         terminal.expect("\x1b[HCONTAINER ID   NAME      CPU %\x1b[K\r\n\x1b[J", timeout=60)
         terminal.type("\x03")
-        assert terminal.wait(30) == 130
+        assert terminal.wait() == 130
         assert terminal.restored()
 
 
