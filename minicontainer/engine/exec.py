@@ -16,7 +16,7 @@ from minicontainer.engine.session import Client, Session, drain
 from minicontainer.errors import Conflict, MinicontainerError
 from minicontainer.linux import door, pidfd, process
 from minicontainer.linux.door import because
-from minicontainer.oci.runtime import Process, User, load_spec
+from minicontainer.oci.process import Process, User, load_process
 from minicontainer.util import files, sockets
 
 TYPE_CHECKING = False
@@ -56,9 +56,7 @@ def configure(engine: Engine, found: Found, options: Options) -> Process:
         text = files.read(f"{engine.folders.container(found.container.id)}/config.json")
     except FileNotFoundError:  # it has ended, and --rm removed it
         raise Conflict(f"container {found.container.id} is not running") from None
-    document = load_spec(text)
-    assert document.process is not None
-    own = document.process
+    own = load_process(text)
     # A magic link: the container's root as its init sees it, whatever its image has in /proc.
     try:
         root = os.open(f"/proc/{found.status.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -9,7 +9,7 @@ from minicontainer.engine.records import HostConfig
 from minicontainer.errors import InvalidConfig
 from minicontainer.libcontainer.user import lookup
 from minicontainer.linux import capabilities
-from minicontainer.oci import runtime as oci
+from minicontainer.oci import process as oci
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from minicontainer.libcontainer.container import Container as Runtime
 from minicontainer.linux import pidfd, prctl, process, signals
 from minicontainer.linux.door import because
 from minicontainer.oci import document, jsontext
-from minicontainer.oci.runtime import Process
+from minicontainer.oci.process import Process
 from minicontainer.util import files
 
 TYPE_CHECKING = False

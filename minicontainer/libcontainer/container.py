@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from minicontainer.cgroups.manager import Manager
+    from minicontainer.libcontainer.confinement import Confinement
     from minicontainer.libcontainer.exec import Exec, Joined
     from minicontainer.libcontainer.options import Options
-    from minicontainer.libcontainer.seccomp import Confinement
     from minicontainer.oci.runtime import Linux, Process, Resources, State
 
 
@@ -227,9 +227,9 @@ class Container:
     def _confinement(self) -> Confinement | None:
         if not os.path.exists(f"{self.folder}/{states.SECCOMP}"):
             return None
-        from minicontainer.libcontainer import seccomp
+        from minicontainer.libcontainer import confinement
 
-        return seccomp.saved(self.folder)
+        return confinement.saved(self.folder)
 
     def pause(self) -> None:
         """Freeze every process of the container."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.cgroup_mounts import CgroupMount
-    from minicontainer.libcontainer.seccomp import Confinement
+    from minicontainer.libcontainer.confinement import Confinement
     from minicontainer.oci.runtime import Resources
 
 DEFAULT_PARENT = "/minicontainer"
@@ -362,9 +362,9 @@ class Creation:
         states.save(self.folder, record)
         claim.forget(self.folder)
         if self.confinement is not None:
-            from minicontainer.libcontainer import seccomp
+            from minicontainer.libcontainer import confinement
 
-            seccomp.save(self.folder, self.confinement)
+            confinement.save(self.folder, self.confinement)
         return record
 
 

@@ -27,7 +27,7 @@ from minicontainer.linux.door import because
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
-    from minicontainer.libcontainer.seccomp import Confinement
+    from minicontainer.libcontainer.confinement import Confinement
     from minicontainer.oci.runtime import Linux, Process, State
 
 

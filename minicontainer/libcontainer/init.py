@@ -31,8 +31,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from minicontainer.cgroups.manager import Manager
     from minicontainer.libcontainer.cgroup_mounts import CgroupMount
+    from minicontainer.libcontainer.confinement import Confinement
     from minicontainer.libcontainer.options import Options
-    from minicontainer.libcontainer.seccomp import Confinement
     from minicontainer.oci.runtime import Hooks, Linux, Process, Spec
     from minicontainer.util.sockets import Socket
 

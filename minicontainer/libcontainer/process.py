@@ -27,12 +27,12 @@ from minicontainer.errors import (
 )
 from minicontainer.libcontainer import executable
 from minicontainer.libcontainer.user import home_of
-from minicontainer.linux import capabilities, credentials, keyring, limits, mount, prctl, process
+from minicontainer.linux import capabilities, credentials, keyring, mount, prctl, process
 from minicontainer.linux.door import because
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minicontainer.libcontainer.seccomp import Confinement
+    from minicontainer.libcontainer.confinement import Confinement
     from minicontainer.oci.runtime import Capabilities, Linux, Process
 
 SYS_ADMIN = capabilities.mask(["CAP_SYS_ADMIN"])
@@ -63,6 +63,8 @@ class Program:
         if self.files is not None:
             (name, soft, hard), self.files = self.files, None
             with field(name):
+                from minicontainer.linux import limits
+
                 because("it counts what our caller has open too, so it is the last limit")
                 limits.setrlimit(FILES, soft, hard)
 
@@ -174,12 +176,15 @@ def import_no_more() -> None:
 def _limit(config: Process) -> tuple[str, int, int] | None:
     """Set the limits; Program.files."""
     files = None
+    if config.rlimits:
+        from minicontainer.linux import limits  # imported by the parent
     for index, limit in enumerate(config.rlimits):
         place = f"process.rlimits[{index}] ({limit.type})"
         with field(place):
             if limit.type not in limits.RLIMITS:
                 raise InvalidConfig(f"unknown resource limit {limit.type!r}")
-            soft, hard = _signed(limit.soft), _signed(limit.hard)
+            # The specification's uint64 maximum is the kernel's RLIM_INFINITY, Python's -1.
+            soft, hard = (-1 if value == 2**64 - 1 else value for value in (limit.soft, limit.hard))
             if limit.type == FILES and 0 <= soft <= hard:
                 now = limits.getrlimit(FILES)
                 until_then = max(soft, now[0]), max(hard, now[1])
@@ -203,11 +208,6 @@ def _schedule(config: Process, linux: Linux | None) -> None:
         scheduling.prioritize_io(config.io_priority)
     if policy is not None:
         scheduling.place_memory(policy)
-
-
-def _signed(value: int) -> int:
-    # The specification's uint64 maximum is the kernel's RLIM_INFINITY, Python's -1.
-    return limits.RLIM_INFINITY if value == 2**64 - 1 else value
 
 
 def _choose_domain(name: str) -> None:

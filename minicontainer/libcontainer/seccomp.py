@@ -14,7 +14,7 @@ names takes longer than everything else that a start does.  A compiled program i
 in a folder of the runtime's user alone (0700).  A file that somebody else owns, or whose size cannot
 be a program's, is not used.
 
-A container's program is also kept in its state folder, for exec: see `save`.
+What comes of it, and is also kept for exec, is a Confinement (confinement.py).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from __future__ import annotations
 import os
 
 from minicontainer.errors import InvalidConfig, Unsupported, field
-from minicontainer.libcontainer import seccomp_listener, seccomp_stub
-from minicontainer.libcontainer.state import SECCOMP
+from minicontainer.libcontainer import seccomp_stub
+from minicontainer.libcontainer.confinement import Confinement
 from minicontainer.linux import libseccomp, seccomp
 from minicontainer.oci import document, jsontext
 from minicontainer.util import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from minicontainer.oci.runtime import Seccomp, State, Syscall, SyscallArg
+    from minicontainer.oci.runtime import Seccomp, Syscall, SyscallArg
 
 CACHE = ".seccomp"
 CACHE_FORMAT = 1  # to be raised when the same rules compile to another program
@@ -77,38 +77,6 @@ ARCHITECTURES = {
 }  # fmt: skip
 
 
-class Confinement:
-    """A profile ready to be installed.
-
-    ``program`` and ``flags`` are seccomp(2)'s; with a listener, ``listener_path`` is the socket of
-    the agent that gets it, and ``metadata`` what it is told with it.  ``sets``: the capability sets
-    (effective, permitted, inheritable) of a process that was lent CAP_SYS_ADMIN for it (process.py).
-    """
-
-    __slots__ = ("flags", "listener_path", "metadata", "program", "sets")
-
-    def __init__(self, program: bytes, flags: int, listener_path: str = "", metadata: str = "") -> None:
-        self.program = program
-        self.flags = flags
-        self.listener_path = listener_path
-        self.metadata = metadata
-        self.sets: tuple[int, int, int] | None = None
-
-    def announce(self, process: int, number: int, pid: int, state: State) -> None:
-        """In the parent: give the agent the listener, descriptor ``number`` of the process that the
-        pidfd ``process`` is of; ``pid`` is its id."""
-        listener = seccomp_listener.take(process, number)
-        try:
-            seccomp_listener.send_to_agent(self.listener_path, listener, pid, self.metadata, state)
-        finally:
-            os.close(listener)
-
-    @property
-    def notifies(self) -> bool:
-        """Whether installing it makes a listener."""
-        return bool(self.flags & seccomp.SECCOMP_FILTER_FLAG_NEW_LISTENER)
-
-
 def confinement(profile: Seccomp, root: str) -> Confinement:
     """What ``profile`` asks for; compiled programs are kept below ``root``, the runtime's state root.
 
@@ -139,24 +107,6 @@ def _check_listener(profile: Seccomp, *, notifies: bool) -> None:
     with field("linux.seccomp.listenerMetadata"):
         if profile.listener_metadata and not profile.listener_path:
             raise InvalidConfig("needs a listenerPath")
-
-
-def save(folder: str, confined: Confinement) -> None:
-    """Keep it for exec, in a container's state folder: a line of JSON, then the program."""
-    about = {"flags": confined.flags, "listener": confined.listener_path, "metadata": confined.metadata}
-    data = jsontext.dumps(about).encode() + b"\n" + confined.program
-    files.write_atomic(f"{folder}/{SECCOMP}", data, sync=False)
-
-
-def saved(folder: str) -> Confinement | None:
-    """What the container in this state folder was confined with; None for one without a profile."""
-    try:
-        data = files.read(f"{folder}/{SECCOMP}")
-    except FileNotFoundError:
-        return None
-    line, _, program = data.partition(b"\n")
-    about = jsontext.loads(line)
-    return Confinement(program, about["flags"], about["listener"], about["metadata"])
 
 
 # -- flags

@@ -11,7 +11,6 @@ import os
 
 from minicontainer.errors import InvalidConfig, Unsupported
 from minicontainer.linux import namespaces
-from minicontainer.oci.runtime import FIRST_VERSION, LAST_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +52,8 @@ def check_version(version: str) -> None:
 
     Only its first two numbers count: what differs after them, or before a release, is read the same.
     """
+    from minicontainer.oci.runtime import FIRST_VERSION, LAST_VERSION
+
     core, dash, before_release = version.partition("+")[0].partition("-")
     numbers = core.split(".")
     if len(numbers) != 3 or not all(map(_is_number, numbers)) or (dash and not before_release):
@@ -76,8 +77,10 @@ def check_process(process: Process, mount_label: str | None = None) -> None:
         from minicontainer.libcontainer import labels
 
         labels.check(process, mount_label)
+    # Inside the container nothing could be imported any more.
+    if process.rlimits:
+        from minicontainer.linux import limits  # noqa: F401
     if process.scheduler or process.io_priority or process.exec_cpu_affinity:
-        # Inside the container it could not be imported any more.
         from minicontainer.libcontainer import scheduling  # noqa: F401
 
 

@@ -56,7 +56,8 @@ ENTRIES = {
     "verb-logs": ("minicontainer.cli.logs", VERB + "logs, minicontainer.engine.logread"),
     "verb-exec": (
         "minicontainer.cli.exec",
-        VERB + "exec, minicontainer.cli.environment, minicontainer.engine.exec, minicontainer.cli.attach",
+        VERB + "exec, minicontainer.cli.environment, minicontainer.engine.exec, minicontainer.cli.attach, "
+        "minicontainer.libcontainer.exec, minicontainer.libcontainer.confinement",
     ),
     "verb-start": ("minicontainer.cli.start", VERB + "start, minicontainer.engine.waiting"),
     "verb-stop": ("minicontainer.cli.stop", VERB + "stop"),

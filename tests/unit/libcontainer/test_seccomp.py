@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from minicontainer.errors import InvalidConfig, Unsupported
-from minicontainer.libcontainer import seccomp, seccomp_stub
+from minicontainer.libcontainer import confinement, seccomp, seccomp_stub
 from minicontainer.linux import libseccomp
 from minicontainer.linux.seccomp import ACTIONS
 from minicontainer.oci.document import convert
@@ -218,9 +218,9 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_is_kept_for_exec_comes_back(tmp_path: Path) -> None:
-    assert seccomp.saved(str(tmp_path)) is None
-    seccomp.save(str(tmp_path), seccomp.Confinement(b"\n" * 16, 9, "/agent", "x\ny"))
-    found = seccomp.saved(str(tmp_path))
+    assert confinement.saved(str(tmp_path)) is None
+    confinement.save(str(tmp_path), confinement.Confinement(b"\n" * 16, 9, "/agent", "x\ny"))
+    found = confinement.saved(str(tmp_path))
     assert found is not None
     assert (found.program, found.flags, found.listener_path, found.metadata) == (
         b"\n" * 16, 9, "/agent", "x\ny",
