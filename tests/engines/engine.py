@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 # Root here may lack CAP_SYS_RESOURCE, and so may not raise these to what the engines would like.
 NOFILE, NPROC = "nofile=1024:1024", "nproc=1024:1024"
 PATH = f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
-TIMEOUT_S = 40.0
+TIMEOUT_S = 60.0
 # Ends with 3 when it is told to, and says when it can be told.
 TRAPS = 'trap "exit 3" TERM; echo ready; while :; do sleep 0.05; done'
 # Engines tell a terminal its size a moment after the program has started.
 SIZE = (
-    "i=0; until stty size 2>/dev/null | grep -q '[1-9]' || [ $i = 50 ]; do i=$((i+1)); sleep 0.1; done; "
+    "i=0; until stty size 2>/dev/null | grep -q '[1-9]' || [ $i = 300 ]; do i=$((i+1)); sleep 0.1; done; "
     "stty size"
 )
 # A program that ends has said its last a moment before: who shows it may be told of the end first.
@@ -213,13 +213,21 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        left = _in_namespace(namespace) if namespace else []
+        left = _left_in(namespace) if namespace else []
         for pid in left:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         return left
+
+
+def _left_in(namespace: str) -> list[int]:
+    """The processes that stay in a namespace: those that are about to end have the time for it."""
+    deadline = time.monotonic() + 10
+    while (found := _in_namespace(namespace)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
 
 
 def _in_namespace(namespace: str) -> list[int]:
@@ -273,15 +281,24 @@ def groups(parent: str) -> list[str]:
 
 
 def remove_groups(parent: str) -> None:
-    """Remove them; OSError EBUSY says that a container is left."""
+    """Remove them, once they are empty: who was in them may still be about to end."""
+    until(lambda: _removed(parent), f"the control groups {parent} are empty")
+
+
+def _removed(parent: str) -> bool:
     for folder in groups(parent):
         try:
             os.rmdir(folder)
         except FileNotFoundError:
             continue  # a hierarchy that is mounted twice
+        except OSError as error:
+            if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+                raise
+            return False
+    return True
 
 
-def until(condition: Callable[[], Any], what: str, timeout: float = 15.0) -> Any:
+def until(condition: Callable[[], Any], what: str, timeout: float = TIMEOUT_S) -> Any:
     """Poll until ``condition()`` is true; its value."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):

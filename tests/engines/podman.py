@@ -58,12 +58,5 @@ class Podman(engine.Engine):
         """Let go of storage and control groups."""
         self("system", "reset", "--force")
         # Where conmon itself was, until the last container's ended.
-        engine.until(self._removed, f"the control groups {self.parent} are empty")
+        engine.remove_groups(self.parent)
         shutil.rmtree(self.short, ignore_errors=True)
-
-    def _removed(self) -> bool:
-        try:
-            engine.remove_groups(self.parent)
-        except OSError:
-            return False
-        return True

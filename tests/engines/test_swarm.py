@@ -11,7 +11,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.needs("command:dockerd", "command:docker", "command:containerd-shim-runc-v2")]
+pytestmark = [
+    pytest.mark.needs("command:dockerd", "command:docker", "command:containerd-shim-runc-v2"),
+    pytest.mark.timeout(600),  # for what another daemon's reconciliation takes
+]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,7 @@ def tasks(docker: Docker, service: str) -> list[str]:
 
 def await_tasks(docker: Docker, service: str, count: int) -> list[str]:
     """As many running tasks, no more and no less."""
-    engine.until(lambda: len(tasks(docker, service)) == count, f"{service} has {count} tasks", timeout=40)
+    engine.until(lambda: len(tasks(docker, service)) == count, f"{service} has {count} tasks")
     return tasks(docker, service)
 
 
@@ -68,7 +71,7 @@ def test_two_services(swarm: Docker) -> None:
         (kept,) = await_tasks(swarm, "web", 1)
 
         swarm.ok("kill", kept)  # the swarm starts another, because one is desired
-        engine.until(lambda: tasks(swarm, "web") not in ([], [kept]), "a task in its place", timeout=40)
+        engine.until(lambda: tasks(swarm, "web") not in ([], [kept]), "a task in its place")
     finally:
         swarm.ok("service", "rm", "web", "job")
     await_tasks(swarm, "web", 0)
@@ -95,7 +98,7 @@ def test_rolling_update(swarm: Docker) -> None:
             now = tasks(swarm, "app")
             return len(now) == 2 and not set(now) & set(before)
 
-        engine.until(updated, "both tasks are new", timeout=40)
+        engine.until(updated, "both tasks are new")
         for container in tasks(swarm, "app"):
             assert swarm.ok("exec", container, "sh", "-c", "echo $V") == "2"
     finally:
