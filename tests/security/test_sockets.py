@@ -29,7 +29,7 @@ def start_another_s(containers: Containers, bundle: Bundle, tmp_path: Path) -> s
     """A container with the host's network looks for another one that waits, and starts it."""
     from tests.bundles import Bundle as Made
 
-    bundle.program("/bin/sleep", "60")
+    bundle.program("/bin/sleep", "1000")
     victim = containers.create(bundle)
     attacker = Made(str(tmp_path / "attacker"), bundle.rootfs)
     attacker.without_namespace("network")

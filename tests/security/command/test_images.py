@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import tarfile
 import time
 
@@ -73,7 +74,7 @@ def test_the_runtime_s_own_interpreter_does_not_run_in_a_container(
         if how == "run":
             result = mc("run", "--rm", *flags, program)
         else:
-            container = mc.ok("run", "-d", *flags, "sleep", "60")
+            container = mc.ok("run", "-d", *flags, "sleep", "1000")
             result = mc("exec", container, program)
             mc.ok("rm", "-f", container)
         assert result.code == 126, result
@@ -84,11 +85,11 @@ def test_exec_gives_no_descriptor_of_the_caller_s(mc: Runner, tmp_path: Path) ->
     held = tmp_path / "held"
     held.write_bytes(b"whole\n")
     os.chown(held, 1234, 1234)
-    container = mc.ok("run", "-d", "--network", "none", "busybox", "sleep", "60")
+    container = mc.ok("run", "-d", "--network", "none", "busybox", "sleep", "1000")
     program = "echo over > /proc/self/fd/0; ls -l /proc/self/fd; cat"
     with open(held, "rb") as stream:
         started = mc.start("exec", "-i", container, "sh", "-c", program, stdin=stream)
-        out, _ = started.communicate(timeout=30)
+        out, _ = started.communicate(timeout=60)
     assert held.read_bytes() == b"whole\n"
     assert held.stat().st_uid == 1234
     assert b"held" not in out
@@ -98,17 +99,17 @@ def test_exec_gives_no_descriptor_of_the_caller_s(mc: Runner, tmp_path: Path) ->
 def test_a_detached_container_keeps_no_descriptor_of_its_caller_s(mc: Runner) -> None:
     reader, writer = os.pipe()
     mc.start(
-        "run", "-d", "--rm", "--network", "none", "busybox", "sleep", "60", pass_fds=(writer,)
-    ).communicate(timeout=30)
+        "run", "-d", "--rm", "--network", "none", "busybox", "sleep", "1000", pass_fds=(writer,)
+    ).communicate(timeout=60)
     os.close(writer)
-    os.set_blocking(reader, False)
-    assert os.read(reader, 1) == b"", "somebody still holds the other end"
+    assert select.select([reader], [], [], 60)[0], "somebody still holds the other end"
+    assert os.read(reader, 1) == b""
     os.close(reader)
 
 
 def test_the_keys_of_the_caller_s_session_stay_outside(mc: Runner) -> None:
     # What the step does is proved in tests/kernel/linux/test_keyring.py: here, that both take it.
-    container = mc.ok("run", "-d", "--network", "none", "busybox", "sleep", "60")
+    container = mc.ok("run", "-d", "--network", "none", "busybox", "sleep", "1000")
     for verb in (("run", "--rm", "--network", "none"), ("exec",)):
         where = "busybox" if verb[0] == "run" else container
         told = mc(verb[0], "--explain=json", *verb[1:], where, "true").err.splitlines()
@@ -117,7 +118,7 @@ def test_the_keys_of_the_caller_s_session_stay_outside(mc: Runner) -> None:
 
 
 def test_the_bridge_takes_no_addresses_from_containers(mc: Runner) -> None:  # CVE-2020-13401
-    container = mc.ok("run", "-d", "busybox", "sleep", "60")
+    container = mc.ok("run", "-d", "busybox", "sleep", "1000")
     gateway = mc.state(container, "{{.NetworkSettings.Gateway}}")
     script = "for i in /proc/sys/net/ipv6/conf/minicontainer*; do cat $i/disable_ipv6; done"
     found = mc.ok("run", "--rm", "--network", "host", "busybox", "sh", "-c", script)
@@ -154,11 +155,11 @@ def test_odd_accounts_in_an_image_are_no_accounts(mc: Runner, busybox_tar: Path,
 
 def test_accounts_are_not_read_from_a_device(mc: Runner, busybox_tar: Path) -> None:
     image(mc, busybox_tar, "odd")
-    container = mc.ok("run", "-d", "--network", "none", "odd", "sleep", "60")
+    container = mc.ok("run", "-d", "--network", "none", "odd", "sleep", "1000")
     mc.ok("exec", container, "sh", "-c", "rm /etc/passwd; ln -s /dev/zero /etc/passwd")
     begun = time.monotonic()
     assert mc.ok("exec", container, "echo", "ran") == "ran"
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
 
 
 def test_an_image_s_labels_set_nothing(mc: Runner, busybox_tar: Path) -> None:  # CVE-2026-94603
