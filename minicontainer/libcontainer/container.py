@@ -15,7 +15,6 @@ import os
 
 from minicontainer.errors import Conflict, UsageError
 from minicontainer.libcontainer import state as states
-from minicontainer.linux import pidfd, signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ class Container:
         fd = -1
         if states.alive(record):
             try:
-                fd = pidfd.pidfd_open(record.pid)
+                fd = os.pidfd_open(record.pid)
             except ProcessLookupError:
                 fd = -1
             if not states.alive(record):
@@ -144,6 +143,8 @@ class Container:
         """Signal init.  Raises Conflict when it has ended."""
         if self.pidfd < 0:
             states.require(self.record.id, "kill", "stopped")
+        from minicontainer.linux import pidfd
+
         try:
             pidfd.pidfd_send_signal(self.pidfd, number)
         except ProcessLookupError:
@@ -289,6 +290,8 @@ class Container:
 
     def _kill_init(self) -> None:
         """Where there is no control group (an ordinary user's), the pid namespace ends with its init."""
+        from minicontainer.linux import pidfd, signals
+
         if self.pidfd >= 0:
             try:
                 pidfd.pidfd_send_signal(self.pidfd, signals.SIGKILL)

@@ -141,7 +141,8 @@ def _plain(value: Any) -> Any:
 
 # -- the annotations as a schema
 
-_schemas: dict[type[Document], tuple[dict[str, tuple[str, Reader]], list[str]]] = {}
+_schemas: dict[type[Document], tuple[dict[str, str], list[str]]] = {}
+_readers: dict[tuple[type[Document], str], Reader] = {}
 
 
 def _fields(kind: type[Document]) -> dict[str, str]:
@@ -155,36 +156,40 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _schema(kind: type[Document]) -> tuple[dict[str, tuple[str, Reader]], list[str]]:
-    """(key -> attribute and reader, keys that are required)."""
+def _schema(kind: type[Document]) -> tuple[dict[str, str], list[str]]:
+    """(key -> attribute, keys that are required)."""
     if kind not in _schemas:
-        readers = {}
-        for name, key in _fields(kind).items():
-            readers[key] = (name, _reader(kind.__annotations__[name], kind))
-        required = [key for key, (name, _) in readers.items() if not hasattr(kind, name)]
-        _schemas[kind] = (readers, required)
+        fields = _fields(kind)
+        required = [key for name, key in fields.items() if not hasattr(kind, name)]
+        _schemas[kind] = ({key: name for name, key in fields.items()}, required)
     return _schemas[kind]
 
 
 def _read(kind: type[D], value: object) -> D:
     if not isinstance(value, dict):
         raise Mismatch(f"expected an object, found {_shown(value)}")
-    readers, required = _schema(kind)
+    attributes, required = _schema(kind)
     document = kind()
     held = document.__dict__
     key = ""
     try:
         for key, item in value.items():
-            if item is not None and key in readers:
-                name, read = readers[key]
-                held[name] = read(item)
+            if item is not None and key in attributes:
+                name = attributes[key]
+                held[name] = (_readers.get((kind, name)) or _learn(kind, name))(item)
     except Mismatch as wrong:
         wrong.path = f".{key}{wrong.path}"
         raise
     for key in required:
-        if readers[key][0] not in held:
+        if attributes[key] not in held:
             raise Mismatch(f"{key} is missing")
     return document
+
+
+def _learn(kind: type[Document], name: str) -> Reader:
+    """The reader of an attribute: made when one is read, for most documents leave most of theirs out."""
+    found = _readers[kind, name] = _reader(kind.__annotations__[name], kind)
+    return found
 
 
 def _reader(annotation: str, owner: type[Document]) -> Reader:
