@@ -145,6 +145,8 @@ class _Client:
         self.window: int | None = None
         self.proxy = True
         self.stays = True
+        self.begun = False  # the program runs
+        self.leaves = False  # once it does: keys may be typed before, and it may never
         self.signals: _Signals
         self.raw: _RawTerminal
 
@@ -165,6 +167,9 @@ class _Client:
                 if outcome:
                     return outcome
             if self.stdin in ready and self.read_stdin():
+                self.stdin, self.leaves = None, True
+            if self.leaves and self.begun:
+                self.leave()
                 return Outcome(DETACHED)
 
     def watched(self) -> dict[int, int]:
@@ -197,8 +202,6 @@ class _Client:
         data, detached = self.keys.feed(data)
         if data and self.writable:
             self.sender.put(protocol.STDIN, data)
-        if detached:
-            self.leave()
         return detached
 
     def read_socket(self) -> Outcome | None:
@@ -234,6 +237,7 @@ class _Client:
             raise errors.from_wire(protocol.read_document(bytes(payload)))
         if kind != protocol.STARTED:
             raise errors.CorruptData(f"attach: the monitor sent a frame of kind {kind}")
+        self.begun = True
         if self.started:
             self.started(protocol.read_document(bytes(payload)))
         return None

@@ -423,8 +423,32 @@ def test_the_keys_detach(monitor: Monitor, screen: Screen) -> None:
         os.write(screen.master, b"\x10\x11")
         assert monitor.next() == (protocol.DETACH, b"")
 
+    monitor.send(protocol.started({}))
     monitor.play(script)
     assert screen.attach(monitor).kind == client.DETACHED
+    assert screen.is_restored()
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_keys_typed_before_the_program_runs_detach_once_it_does(
+    monitor: Monitor, screen: Screen, begins: bool
+) -> None:
+    def script() -> None:
+        monitor.next()
+        os.write(screen.master, b"a\x10\x11")
+        assert monitor.next() == (protocol.STDIN, b"a")  # the keys came with it
+        if begins:
+            monitor.send(protocol.started({}))
+            assert monitor.next() == (protocol.DETACH, b"")
+        else:
+            monitor.send(protocol.failed(errors.to_wire(errors.CommandNotFound("no such program"))))
+
+    monitor.play(script)
+    if begins:
+        assert screen.attach(monitor).kind == client.DETACHED
+    else:
+        with pytest.raises(errors.CommandNotFound):
+            screen.attach(monitor)
     assert screen.is_restored()
 
 
