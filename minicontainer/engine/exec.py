@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from minicontainer import errors
-from minicontainer.engine import attach, events, identity, userns
+from minicontainer.engine import attach, events, identity
 from minicontainer.engine.engine import Engine, Found
 from minicontainer.engine.leaving import leave_caller
 from minicontainer.engine.session import Client, Session, drain
@@ -97,6 +97,7 @@ def launch(engine: Engine, found: Found, options: Options) -> Socket:
     config = configure(engine, found, options)
     # Before the fork: what both have in memory then is shared, and what one of them writes is copied.
     plan = engine.runtime(found).plan(config)
+    owner = _owner(found, config)
     told = events.OfExec(engine.folders, found.container, options.args)
     told("exec_create")
     ours, theirs = sockets.pair(sockets.SOCK_STREAM)
@@ -104,11 +105,19 @@ def launch(engine: Engine, found: Found, options: Options) -> Socket:
     if process.fork() == 0:
         ours.close()
         door.i_am("session")
-        mapping = userns.mapping(found.container.host)
-        owner = mapping.uid(config.user.uid) if mapping is not None else -1
         _live(plan, options, theirs, owner, told)
     theirs.close()
     return ours
+
+
+def _owner(found: Found, config: Process) -> int:
+    """The host's uid of a process in a user namespace; -1 for one with the host's ids."""
+    if not found.container.host.uid_mappings:
+        return -1
+    from minicontainer.engine import userns
+
+    mapping = userns.mapping(found.container.host)
+    return mapping.uid(config.user.uid) if mapping is not None else -1
 
 
 def _live(plan: Exec, options: Options, starter: Socket, owner: int, told: events.OfExec) -> None:
