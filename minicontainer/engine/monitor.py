@@ -357,6 +357,7 @@ class Monitor:
         with suppress(OSError):  # a full disk loses the exit code to a kill from here on; no more
             self._save(sync=False)
         if not self._give_back():
+            self._shut()
             return False
         if self.container.host.auto_remove:
             self._shut()

@@ -363,6 +363,7 @@ class Session:
         waiting: list[Socket] = []
         if self.listener is not None:
             self.listener.setblocking(False)
+            self.listener.shutdown(sockets.SHUT_RD)  # who is not in the queue yet is refused
             with suppress(BlockingIOError):
                 while True:
                     waiting.append(self.listener.accept()[0])

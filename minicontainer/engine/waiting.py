@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from minicontainer.engine.engine import Engine
     from minicontainer.util.sockets import Socket
 
+INTERVAL = 0.02  # seconds between two looks at one that is ending
 KILLED = 137  # what a container whose monitor was killed is taken to have ended with (records.py)
 
 
@@ -55,8 +56,9 @@ def start(engine: Engine, container_id: str) -> None:
         except AlreadyRunning:
             if engine.load(container_id).status.state != "starting":
                 return
-        with suppress(Conflict, ConnectionError):
-            if _starts(engine.connect(container_id)):
+        connection = _connect(engine, container_id)
+        with suppress(ConnectionError):
+            if connection is not None and _starts(connection):
                 return
 
 
@@ -66,8 +68,18 @@ def join(engine: Engine, container_id: str) -> Socket:
         try:
             return engine.start(container_id)[1]
         except AlreadyRunning:
-            with suppress(Conflict):  # it has ended since
-                return engine.connect(container_id)
+            connection = _connect(engine, container_id)
+            if connection is not None:
+                return connection
+
+
+def _connect(engine: Engine, container_id: str) -> Socket | None:
+    """A client's socket; None, a moment later, where it has ended since, or is about to."""
+    try:
+        return engine.connect(container_id)
+    except Conflict:
+        engine.wait(engine.load(container_id), INTERVAL)
+        return None
 
 
 def until_started(connection: Socket) -> None:

@@ -19,8 +19,10 @@ from __future__ import annotations
 import os
 
 from minicontainer import errors
+from minicontainer.errors import Conflict
 from minicontainer.libcontainer import process as program
 from minicontainer.libcontainer import sync, validate
+from minicontainer.libcontainer.state import start_time
 from minicontainer.linux import control, credentials, door, mount, namespaces, pidfd, prctl, process, signals
 from minicontainer.linux.door import because
 
@@ -61,8 +63,17 @@ class Exec:
     def run(self) -> Joined:
         """Start the process; it is a child of this one.
 
-        Raises what the process could not do, as `process.prepare` and execve raise it.
+        Raises what the process could not do, as `process.prepare` and execve raise it; Conflict where the
+        container has ended meanwhile.
         """
+        try:
+            return self._run()
+        except OSError:  # which names some file or call that failed for that
+            if start_time(self.pid) is None:
+                raise Conflict(f"cannot exec beside process {self.pid}: the container has ended") from None
+            raise
+
+    def _run(self) -> Joined:
         validate.check_process(self.config)
         if self.linux is not None:
             validate.import_for(self.linux)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import _socket
 import os
-from _socket import AF_UNIX, SOCK_SEQPACKET, SOCK_STREAM
+from _socket import AF_UNIX, SHUT_RD, SOCK_SEQPACKET, SOCK_STREAM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,4 +84,4 @@ def _bind(made: Socket, path: str) -> None:
     made.bind(path)
 
 
-__all__ = ["SOCK_SEQPACKET", "SOCK_STREAM", "Socket", "connect", "listen", "pair"]
+__all__ = ["SHUT_RD", "SOCK_SEQPACKET", "SOCK_STREAM", "Socket", "connect", "listen", "pair"]

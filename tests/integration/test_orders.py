@@ -108,6 +108,24 @@ Engine.load_locked = load_and_end
 main()
 """
 
+# It ends when one more process is about to join it.
+ENDS_BEFORE = """
+from minicontainer.cli.main import main
+from minicontainer.libcontainer import exec as execution
+from minicontainer.libcontainer.state import start_time
+from minicontainer.linux import process
+differing = execution._differing
+
+def end_first(pid):
+    process.kill(pid, 9)
+    while start_time(pid) is not None:
+        pass
+    return differing(pid)
+
+execution._differing = end_first
+main()
+"""
+
 # The end of a run is told late to those who are attached: "restarting" is in the status by then.
 TOLD_LATE = """
 import os, time
@@ -174,6 +192,14 @@ def test_a_program_that_ends_meanwhile(mc: Runner, tmp_path: Path, words: tuple[
     assert mc.state("wanted") == "exited 137"
     if words[0] == "update":
         assert mc.state("wanted", "{{.HostConfig.PidsLimit}}") == "50"
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 126), (("-d",), 1)])
+def test_an_exec_in_what_ends(mc: Runner, options: tuple[str, ...], code: int) -> None:
+    mc.ok("run", "-d", *SLEEPS)
+    found, _, err = ended(program(mc, ENDS_BEFORE, "exec", *options, "wanted", "true"))
+    assert (found, err.count("\n")) == (code, 1), err
+    assert "the container has ended" in err
 
 
 def test_a_removal_by_force_is_told_once(mc: Runner) -> None:
