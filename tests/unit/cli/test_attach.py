@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import socket
+import sys
 import termios
 import threading
 import time
@@ -295,7 +296,9 @@ def test_a_signal_during_a_blocked_write_is_passed_on(monitor: Monitor, pipes: P
 
     def script() -> None:
         monitor.send(protocol.frame(protocol.STDOUT, bytes(50_000)))
-        time.sleep(0.2)
+        # Before the first byte is written, the handlers are there.
+        while int.from_bytes(fcntl.ioctl(pipes.read_out, termios.FIONREAD, bytes(4)), sys.byteorder) < 4096:
+            time.sleep(0.005)
         for number in (signal.SIGINT, signal.SIGTERM):
             os.kill(os.getpid(), number)
             assert monitor.next() == (protocol.SIGNAL, number.to_bytes(4, "big"))

@@ -225,7 +225,7 @@ class Screen:
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
-    def expect(self, text: str, seconds: float = 15) -> None:
+    def expect(self, text: str, seconds: float = 60) -> None:
         seen = ""
         deadline = time.monotonic() + seconds
         while text not in seen:
@@ -264,7 +264,7 @@ def test_fish_completes(environment: dict[str, str], home: Path) -> None:
         script = f"minicontainer completion fish | source; complete -C '{typed}'"
         ran = subprocess.run(
             ["fish", "--no-config", "-c", script],
-            env=environment, cwd=home, capture_output=True, text=True, check=True, timeout=30,
+            env=environment, cwd=home, capture_output=True, text=True, check=True, timeout=60,
         )  # fmt: skip
         values = [line.partition("\t")[0] for line in ran.stdout.splitlines()]
         assert shown.split()[-1] in values, ran
