@@ -37,10 +37,10 @@ def shared(pid: int) -> set[str]:
     }
 
 
-def mountinfo() -> list[str]:
-    """The mounts that this process sees."""
+def mountinfo(bundle: Bundle) -> list[str]:
+    """The mounts of a bundle that this process sees: others may mount elsewhere meanwhile."""
     with open("/proc/self/mountinfo") as table:
-        return table.readlines()
+        return [line for line in table if os.path.realpath(bundle.path) in line]
 
 
 def inode(pid: int | str, kind: str) -> str:
@@ -63,29 +63,29 @@ def test_what_was_not_asked_for_is_the_host_s(containers: Containers, bundle: Bu
 def test_without_a_mount_namespace_nothing_of_the_host_changes_for_long(
     containers: Containers, bundle: Bundle
 ) -> None:
-    before = mountinfo()
+    before = mountinfo(bundle)
     bundle.without_namespace("mount")
     container = containers.sleeping(bundle)
     assert inode(container.record.pid, "mount") == inode("self", "mount")
     inside = containers.exec(container, {"cwd": "/", "args": ["/bin/ls", "/"], "env": ["PATH=/bin"]})
     assert sorted(inside.out.split()) == sorted(os.listdir(bundle.rootfs))
-    assert f" {os.path.realpath(bundle.rootfs)}/proc " in "".join(mountinfo())
+    assert f" {os.path.realpath(bundle.rootfs)}/proc " in "".join(mountinfo(bundle))
     container.delete(force=True)
-    assert mountinfo() == before
+    assert mountinfo(bundle) == before
 
 
 def test_without_a_mount_namespace_a_failure_leaves_no_mounts(containers: Containers, bundle: Bundle) -> None:
-    before = mountinfo()
+    before = mountinfo(bundle)
     bundle.without_namespace("mount")
     bundle.program("/not/there")
     with pytest.raises(CommandNotFound):
         containers.create(bundle)
-    assert mountinfo() == before
+    assert mountinfo(bundle) == before
 
 
 def test_a_mount_namespace_by_its_path(containers: Containers, bundle: Bundle) -> None:
-    before = mountinfo()
-    with subprocess.Popen(["unshare", "--mount", "sh", "-c", "echo; exec sleep 100"], stdout=-1) as other:
+    before = mountinfo(bundle)
+    with subprocess.Popen(["unshare", "--mount", "sh", "-c", "echo; exec sleep 1000"], stdout=-1) as other:
         assert other.stdout is not None
         other.stdout.readline()
         bundle.namespace("mount", f"/proc/{other.pid}/ns/mnt")
@@ -94,7 +94,7 @@ def test_a_mount_namespace_by_its_path(containers: Containers, bundle: Bundle) -
         other.kill()
     assert found.out.split() == [*sorted(os.listdir(bundle.rootfs)), "/proc/self"]
     assert root == "/"
-    assert mountinfo() == before
+    assert mountinfo(bundle) == before
 
 
 def test_a_mount_namespace_without_our_own_files(
@@ -106,7 +106,7 @@ def test_a_mount_namespace_without_our_own_files(
     bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro")
     bundle.script("cat /proc/sys/net/ipv4/ip_forward; head -1 /etc/passwd | cut -d: -f1")
     ours = os.path.dirname(minicontainer.__file__)
-    hide = f"mount -t tmpfs none {ours}; echo; exec sleep 100"
+    hide = f"mount -t tmpfs none {ours}; echo; exec sleep 1000"
     with subprocess.Popen(["unshare", "--mount", "sh", "-ec", hide], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
