@@ -148,7 +148,7 @@ def test_signal_from_outside_ends_the_client_and_restores(mc: Runner) -> None:
         terminal.process.send_signal(signal.SIGTERM)
         assert terminal.wait() == -signal.SIGTERM
         assert terminal.restored()
-        assert mc.state("stays") == "running 0"
+        until(lambda: mc.state("stays") == "running 0", "it starts, and goes on")
 
 
 def test_large_paste_is_not_lost(mc: Runner) -> None:
