@@ -30,13 +30,21 @@ def make(resources: Resources | None = None) -> Manager:
 
 
 def start(group: Manager, work: Callable[[], object]) -> int:
-    """A child that joins the group and does ``work``; 0 is a good end, an OSError ends with its errno."""
+    """A child that joins the group and does ``work``; 0 is a good end, an OSError ends with its errno.
+
+    It is in the group of every hierarchy, or could not join, when this returns.
+    """
+    reader, writer = os.pipe()
     pid = os.fork()
     if pid:
+        os.close(writer)
+        os.read(reader, 1)
+        os.close(reader)
         return pid
     code = 255
     try:
         group.add(0)
+        os.close(writer)
         work()
         code = 0
     except OSError as error:
