@@ -90,9 +90,9 @@ class Container:
         """creating, created, running, paused or stopped, as the kernel says."""
         if not states.alive(self.record):
             return "stopped"
-        if self._waits():
-            return "created"
-        return "paused" if states.frozen(self.record) else "running"
+        if states.frozen(self.record):  # a created one too: it could answer neither start nor exec
+            return "paused"
+        return "created" if self._waits() else "running"
 
     def _waits(self) -> bool:
         if not os.path.lexists(f"{self.folder}/{states.START_SOCKET}"):
@@ -114,6 +114,8 @@ class Container:
         """Let the program run.  Raises what execve refused, and Conflict if it was started before."""
         from minicontainer.libcontainer import sync
 
+        if states.frozen(self.record):  # it could not answer
+            states.require(self.record.id, "start", self.status())
         try:
             channel = sync.connect(self.folder, states.START_SOCKET)
         except (ConnectionRefusedError, FileNotFoundError):
