@@ -127,7 +127,11 @@ class Creation:
         listener.close()
         self._admit(pid)
         ours.send("go")
-        record = self._record(pid, manager, borrowed)
+        try:
+            record = self._record(pid, manager, borrowed)
+        except MinicontainerError:
+            self._tell(ours)
+            raise
         if self.asked.prepare is not None:
             self._prepare(ours, pid, self.asked.prepare)
         self._await_ready(ours, record, fd)
@@ -274,13 +278,19 @@ class Creation:
         try:
             prepare(pid)
         except Exception:
-            # If init has failed, that is why, and what it said is the error to tell.
-            ours.connection.setblocking(False)
-            try:
-                ours.expect("console", "hooks", "ready")
-            except BlockingIOError:
-                because("init has said nothing")
+            self._tell(ours)
             raise
+
+    def _tell(self, ours: sync.Channel) -> None:
+        """If init has failed, that is why we do, and what it said is the error to tell: raises that."""
+        ours.connection.setblocking(False)
+        try:
+            received = ours.expect("console", "confined", "hooks", "ready")
+        except BlockingIOError:
+            because("init has said nothing")
+        else:
+            for fd in received[1] if received else ():
+                os.close(fd)
 
     def _await_ready(self, ours: sync.Channel, record: states.Record, process_fd: int) -> None:
         while True:

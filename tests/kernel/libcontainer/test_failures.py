@@ -7,8 +7,10 @@ import os
 import pytest
 
 from minicontainer.errors import Conflict, InvalidConfig, MinicontainerError, NotFound
+from minicontainer.libcontainer import state
 from minicontainer.libcontainer.container import Container
 from minicontainer.linux import door, faults
+from tests.kernel.libcontainer.containers import wait_until
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,6 +57,22 @@ def test_a_step_that_fails_is_raised_as_it_was_and_undone(
         assert caught.value.step["name"] == expected  # type: ignore[attr-defined]
     with pytest.raises(NotFound):
         Container.load(name, containers.root)
+
+
+def test_an_init_that_failed_before_it_was_looked_at_says_why(
+    containers: Containers, bundle: Bundle, fail_at: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = state.start_time
+
+    def late(pid: int) -> int | None:
+        wait_until(lambda: look(pid) is None)
+        return None
+
+    monkeypatch.setattr(state, "start_time", late)
+    fail_at("init:sethostname:EDOM")
+    with pytest.raises(OSError, match="Numerical argument out of domain") as caught:
+        containers.create(bundle)
+    assert caught.value.step["name"] == "sethostname"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("step", ["init:1", "init:mount#3", "init:pivot_root", "init:mknod", "init:capset"])
