@@ -15,7 +15,7 @@ MINICONTAINER := $(SUDO) $(BIN)/minicontainer
 ROOT_PYTEST := $(SUDO) $(BIN)/python -B -m pytest -p no:cacheprovider
 
 # Not tests/engines: two minutes of other people's daemons, a target of their own.
-ROOT_TIERS := $(wildcard tests/kernel tests/integration tests/conformance tests/faults tests/security tests/fuzz)
+ROOT_TIERS := $(addprefix root-,integration conformance faults kernel security fuzz)
 # What a container around it can change; verbs that only read or arrange what these make are left out.
 NESTED_TESTS := tests/unit tests/architecture tests/kernel tests/security \
 	$(wildcard tests/integration/test_run*.py) tests/integration/test_exec.py tests/integration/test_limits.py
@@ -25,10 +25,19 @@ V2_TESTS := tests/kernel/cgroups \
 	tests/integration/test_limits.py
 
 .DEFAULT_GOAL := help
-.NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help fuzz demo man rootfs rootfs-debian test test-unit test-root test-v2 test-nested test-engines test-faults test-stress test-runtime-tools bench \
-	lint typecheck format clean ready-demo ready-test ready-bench
+	lint typecheck format clean ready-demo ready-test ready-bench $(ROOT_TIERS)
+
+# $(call side_by_side,TARGETS), the longest first: each has hosts of its own, and waits more than it computes.
+# The output of one comes when it has ended; if one fails, the others still end, and then all has failed.
+side_by_side = echo "make: $(or $(TEST_JOBS),2) at a time, each told when it has ended: $(1)" && $(MAKE) \
+	--no-print-directory --keep-going --jobs=$(or $(TEST_JOBS),2) --output-sync=target SIDE_BY_SIDE=1 $(1)
+# Nothing else is made side by side; and what is, has been given all that it needs before.
+ifndef SIDE_BY_SIDE
+.NOTPARALLEL:
+test-nested: rootfs
+endif
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -61,7 +70,8 @@ endef
 	@echo "rootfs: $< $@"
 	@PATH=$(BIN):$$PATH $< $@
 
-test: test-unit test-root test-v2 test-nested ## every tier that this host can run, saying which
+test: rootfs test-unit ## every tier that this host can run, TEST_JOBS=2 at a time, saying which
+	@$(call side_by_side,root-integration test-v2 test-nested $(filter-out root-integration,$(ROOT_TIERS)))
 	@for engine in podman dockerd containerd; do \
 		PATH=$$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v $$engine >/dev/null && \
 		echo "test: $$engine is here: make test-engines drives minicontainer-runtime by it" || \
@@ -71,7 +81,10 @@ test-unit: ready-test ## unit and architecture tiers; needs no root
 	$(BIN)/python -m pytest tests/unit tests/architecture
 
 test-root: ready-test ## kernel, integration, conformance, faults, security and (briefly) fuzz tiers, as root
-	$(ROOT_PYTEST) $(ROOT_TIERS)
+	@$(call side_by_side,$(ROOT_TIERS))
+
+$(ROOT_TIERS): root-%: ready-test
+	$(ROOT_PYTEST) tests/$*
 
 test-v2: ready-test ## the control group tests on a real cgroup v2 kernel, in User-Mode Linux
 	@$(SUDO) env PYTHON=$(BIN)/python tests/uml/run -p no:cacheprovider $(V2_TESTS) \
@@ -80,7 +93,7 @@ test-v2: ready-test ## the control group tests on a real cgroup v2 kernel, in Us
 test-engines: ready-test .cache/packages-engines ## podman, dockerd and containerd on minicontainer-runtime; installs what is missing
 	$(ROOT_PYTEST) tests/engines
 
-test-nested: rootfs ready-test ## unit, architecture, kernel, security, run and exec: in a privileged container of minicontainer's
+test-nested: ready-test ## unit, architecture, kernel, security, run and exec: in a privileged container of minicontainer's
 	@MINICONTAINER='$(MINICONTAINER)' tests/nested $(NESTED_TESTS)
 
 fuzz: ready-test ## spoiled documents and command lines, for about FUZZ_SECONDS=300
