@@ -58,7 +58,7 @@ def test_pause_and_resume(runtime: Runtime, sleeper: Bundle) -> None:
 
 def test_one_that_is_paused_before_its_start(runtime: Runtime, sleeper: Bundle) -> None:
     if runtime.name == "crun":
-        pytest.skip("crun 1.8 calls it created, and its start does not return")
+        pytest.skip("crun 1.8 calls it created, and starts it: it runs once it is resumed")
     name = new_id()
     runtime.create(sleeper, name)
     runtime.order("pause", name)
