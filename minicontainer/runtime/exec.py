@@ -10,7 +10,7 @@ from minicontainer.linux import process, signals
 from minicontainer.oci.document import load, replace
 from minicontainer.oci.runtime import Capabilities, Process, Spec, User, load_spec
 from minicontainer.runtime import create, run
-from minicontainer.runtime.flags import Flag
+from minicontainer.runtime.flags import Flag, Misuse
 from minicontainer.util import files
 
 TYPE_CHECKING = False
@@ -46,7 +46,7 @@ def main(context: Context) -> int:
     """The process's exit code; 0 with --detach."""
     flags = context.flags
     if not context.words or (len(context.words) == 1 and not flags["process"]):
-        raise UsageError('"exec" requires a container id and a command, or --process')
+        raise Misuse('"exec" requires a container id and a command, or --process')
     container = Container.load(context.words[0], context.root)
     config = _process(container, flags, context.words[1:])
     _warn(context, container, config)

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+class Misuse(UsageError):
+    """A command line that is none, whatever the verb would do: runc's parser ends with 1 (exec, too)."""
+
+    status = 1
+
+
 class Flag:
     """``kind``: text, switch, number, or list (may be given several times)."""
 
@@ -41,14 +47,14 @@ class Flag:
         return {"text": "", "switch": False, "number": 0, "list": []}[self.kind]
 
     def convert(self, word: str) -> Any:
-        """The value of a word.  Raises UsageError."""
+        """The value of a word.  Raises Misuse."""
         if self.kind == "switch":
             return self._truth(word)
         if self.kind == "number":
             try:
                 return int(word, 10)
             except ValueError:
-                raise UsageError(f"flag --{self.names[0]}: {word!r} is not a number") from None
+                raise Misuse(f"flag --{self.names[0]}: {word!r} is not a number") from None
         return word
 
     def _truth(self, word: str) -> bool:
@@ -56,13 +62,13 @@ class Flag:
             return True
         if word.lower() in ("0", "f", "false"):
             return False
-        raise UsageError(f"flag --{self.names[0]}: {word!r} is neither true nor false")
+        raise Misuse(f"flag --{self.names[0]}: {word!r} is neither true nor false")
 
 
 def parse(declared: list[Flag], words: list[str], *, stop: bool = False) -> tuple[dict[str, Any], list[str]]:
     """(value of every flag by its key, the other words).  ``stop``: the first other word ends the flags.
 
-    Raises UsageError.
+    Raises Misuse.
     """
     by_name = {name: flag for flag in declared for name in flag.names}
     values = {flag.key: flag.initial() for flag in declared}
@@ -82,10 +88,10 @@ def parse(declared: list[Flag], words: list[str], *, stop: bool = False) -> tupl
         name, equals, given = word.lstrip("-").partition("=")
         flag = by_name.get(name)
         if flag is None:
-            raise UsageError(f"unknown flag: {word.partition('=')[0]}")
+            raise Misuse(f"unknown flag: {word.partition('=')[0]}")
         if not equals and flag.kind != "switch":
             if not waiting:
-                raise UsageError(f"flag needs a value: {word}")
+                raise Misuse(f"flag needs a value: {word}")
             given = waiting.pop()
         value = flag.convert(given) if equals or flag.kind != "switch" else True
         values[flag.key] = [*values[flag.key], value] if flag.kind == "list" else value

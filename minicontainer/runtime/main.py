@@ -5,8 +5,8 @@
     minicontainer-runtime [--root DIR] [--log FILE] [--log-format text|json] [--debug]
                           [--systemd-cgroup] [--rootless true|false|auto] VERB [FLAGS] WORDS
 
-Exit status: 0; that of the program for run and exec; 255 for an exec that failed; 1 for any other
-error, which is one line on standard error and, with --log, one in the log.
+Exit status: 0; that of the program for run and exec; 255 for an exec that failed; 3 for an unknown verb;
+1 for any other error, which is one line on standard error and, with --log, one in the log.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 
 from minicontainer import __version__
 from minicontainer.errors import MinicontainerError, UsageError
-from minicontainer.runtime.flags import Flag, describe, parse
+from minicontainer.runtime.flags import Flag, Misuse, describe, parse
 from minicontainer.runtime.log import Log
 
 # A collection while modules load finds nothing, and takes as long as a dozen system calls.
@@ -62,6 +62,12 @@ VERBS = {
     "state": ("state", "output the state of a container"),
     "update": ("update", "update container resource constraints"),
 }
+
+
+class UnknownVerb(Misuse):
+    """No verb of ours."""
+
+    status = 3  # urfave/cli's, which is runc's parser
 
 
 class Context:
@@ -117,7 +123,7 @@ def run(words: list[str]) -> int:
 
 def _do(options: dict[str, Any], log: Log, verb: str, words: list[str]) -> int:
     if verb not in VERBS:
-        raise UsageError(f"unknown command {verb!r}; see '{NAME} --help'")
+        raise UnknownVerb(f"unknown command {verb!r}; see '{NAME} --help'")
     module = _module(VERBS[verb][0])
     flags: list[Flag] = module.FLAGS
     context = Context(options, log)
@@ -170,7 +176,7 @@ def _failed(error: Exception, log: Log, verb: str) -> int:
         except OSError as refused:
             text += f" (and the log: {refused})"
     os.write(2, f"{NAME}: {text}\n".encode(errors="surrogateescape"))
-    return 255 if verb == "exec" else 1
+    return getattr(error, "status", 255 if verb == "exec" else 1)
 
 
 def _told(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from minicontainer.errors import Conflict, UsageError
+from minicontainer.errors import Conflict, NotFound, UsageError
 from minicontainer.oci.document import dump
 from minicontainer.oci.runtime import (
     Capabilities,
@@ -45,7 +45,10 @@ def main(context: Context) -> int:
     """0."""
     if context.words:
         raise UsageError('"spec" takes no arguments')
-    path = os.path.join(context.flags["bundle"] or ".", "config.json")
+    bundle = context.flags["bundle"] or "."
+    if not os.path.isdir(bundle):
+        raise NotFound(f"--bundle: {bundle} is not a folder")
+    path = os.path.join(bundle, "config.json")
     if os.path.lexists(path):
         raise Conflict(f"{path} exists; remove it first")
     document = rootless(usual()) if context.flags["rootless"] else usual()

@@ -39,6 +39,7 @@ LIMITS = {
     "memory-swap": ("memory", "swap", "memory and swap together; -1: no limit"),
     "pids-limit": ("pids", "limit", "most processes and threads; -1: no limit"),
 }
+KERNEL_MEMORY = ("kernel-memory", "kernel-memory-tcp")
 PARTS = {"block_io": BlockIO, "cpu": CPU, "memory": Memory, "pids": Pids}
 FLAGS = [
     Flag(
@@ -47,6 +48,7 @@ FLAGS = [
         "a file with linux.resources (-: standard input); other flags are ignored",
     ),
     *(Flag(name, "text", what) for name, (_, _, what) in LIMITS.items()),
+    *(Flag(name, "text", "ignored: no kernel since 5.16 has it") for name in KERNEL_MEMORY),
     Flag("l3-cache-schema", "text", "refused: no Intel RDT"),
     Flag("mem-bw-schema", "text", "refused: no Intel RDT"),
 ]
@@ -56,6 +58,8 @@ def main(context: Context) -> int:
     """0."""
     container = Container.load(context.container_id(), context.root)
     flags = context.flags
+    if any(flags[name.replace("-", "_")] for name in KERNEL_MEMORY):
+        context.log.write("warning", "kernel memory limits are ignored, as runc ignores them")
     container.update(_read(flags["resources"]) if flags["resources"] else from_flags(flags))
     return 0
 
