@@ -281,24 +281,6 @@ def test_no_command(runtime: Runtime, running: str) -> None:
     assert found.err
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (["nosuch"], 3),
-        (["exec"], 1),
-        (["exec", "--nosuch", "a", "true"], 1),
-        (["kill"], 1),
-        (["--nosuch"], 1),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_a_command_line_that_is_none(runtime: Runtime, words: list[str], code: int) -> None:
-    if runtime.name == "crun":
-        pytest.skip("crun's parser is another one")
-    found = runtime.ran(*words)
-    assert (found.code, bool(found.err)) == (code, True), found
-
-
 def test_failures_are_255(runtime: Runtime, running: str, bundle: Bundle) -> None:
     """As runc's, which engines tell from a program's own codes by the log."""
     if runtime.name == "crun":

@@ -241,7 +241,6 @@ def test_spec_like_runc_s(both: list[tuple[Runtime, str]], tmp_path: Path) -> No
 
 WRONG = {
     "no such container": ["state", "nobody"],
-    "no such verb": ["nonsense"],
     "no such flag": ["create", "--nonsense", "x"],
     "no id": ["start"],
     "too many ids": ["start", "a", "b"],
@@ -258,6 +257,26 @@ def test_an_error_is_told_and_ends_with_1(runtime: Runtime, name: str) -> None:
     assert (found.code, found.out) == (1, "")
     if runtime.name == "minicontainer":
         assert len(found.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["nosuch"], 3),
+        (["exec"], 1),
+        (["exec", "--nosuch", "a", "true"], 1),
+        (["kill"], 1),
+        (["--nosuch"], 1),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_line_that_is_none(runtime: Runtime, words: list[str], code: int) -> None:
+    if runtime.name == "crun":
+        pytest.skip("crun's parser is another one")
+    found = runtime.ran(*words)
+    assert (found.code, bool(found.err)) == (code, True), found
+    if runtime.name == "minicontainer":
+        assert (found.out, len(found.err.splitlines())) == ("", 1)
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
