@@ -169,7 +169,8 @@ def end_session(leader: int) -> None:
     A process that made itself a session of its own, and whose parent has ended, is not found.
     """
     while left := members(leader):
-        for pid in left:
+        # The leader first: a shell whose child is killed goes on with its next command.
+        for pid in sorted(left, key=lambda pid: pid != leader):
             because("the probe took too long: nothing of it stays")
             _kill(pid)
         time.sleep(AGAIN)
