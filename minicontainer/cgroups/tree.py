@@ -11,9 +11,30 @@ from minicontainer.linux.control import make_group, remove_group
 from minicontainer.linux.door import because
 from minicontainer.util import files
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
 # rmdir says EBUSY until the last process has ended and its counters are at rest.  A process that was
 # killed needs a processor for that, and a busy machine lets it wait.
 PATIENCE = 10.0
+
+
+class unless_gone:  # noqa: N801 (it reads as `suppress` does)
+    """Leave ``with`` quietly where it fails because another command has just removed the group."""
+
+    __slots__ = ("folder",)
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        return isinstance(error, OSError) and not os.path.isdir(self.folder)
 
 
 def text(path: str) -> str:

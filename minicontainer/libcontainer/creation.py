@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from minicontainer.libcontainer.confinement import Confinement
     from minicontainer.oci.runtime import Resources
 
-DEFAULT_PARENT = "/minicontainer"
-
 
 class Creation:
     """One `Container.create`, with what must be undone if it fails."""
@@ -54,7 +52,7 @@ class Creation:
         self.spec = spec
         self.linux = spec.linux or Linux()
         self.resources = devices.allowing_defaults(self.linux)
-        self.cgroup_path = self.linux.cgroups_path or f"{DEFAULT_PARENT}/{container_id}"
+        self.cgroup_path = self.linux.cgroups_path or f"{cgroups.PARENT}/{container_id}"
         self.asked = asked or Options()
         self.confinement: Confinement | None = None
         self.claimed = ""

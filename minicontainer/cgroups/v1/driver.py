@@ -159,18 +159,11 @@ class V1Manager:
         def thaw_all() -> None:
             # Also what the container froze below: it could not die there (runc #2105).
             for group in tree.groups(folder):
-                try:
+                with tree.unless_gone(group):
                     freezer.thaw(group)
-                except OSError:
-                    if os.path.isdir(group):
-                        raise
 
-        try:
+        with tree.unless_gone(folder):
             kill_frozen(lambda: freezer.freeze(folder, 0.2), thaw_all, self.pids)
-        except OSError:
-            if os.path.isdir(folder):
-                raise
-            # Another command has just removed it: nothing is left to kill.
 
     def pids(self) -> list[int]:
         return tree.processes(self._folder("freezer"))

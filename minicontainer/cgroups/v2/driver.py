@@ -145,12 +145,8 @@ class V2Manager:
     def kill(self) -> None:
         if not os.path.isdir(self.folder):
             return
-        try:
+        with tree.unless_gone(self.folder):
             self._kill()
-        except OSError:
-            if os.path.isdir(self.folder):
-                raise
-            # Another command has just removed it: nothing is left to kill.
 
     def _kill(self) -> None:
         if os.path.exists(f"{self.folder}/cgroup.kill"):
